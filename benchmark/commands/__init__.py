@@ -1,0 +1,1 @@
+"""One file = one verb of the command line; each has ``add(subparsers)`` and imports what is heavy when it runs."""

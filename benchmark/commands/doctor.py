@@ -1,0 +1,83 @@
+"""``doctor``: the environment, the data, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from typing import Any
+
+from benchmark.commands import shared
+
+
+def add(verbs: Any) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser("doctor", help="check the environment and the data")
+    shared.add_roots(parser)
+    shared.add_results(parser)
+    parser.set_defaults(call=call)
+
+
+def call(args: argparse.Namespace) -> int:
+    """Run the verb; the exit code is 1 where something needed is missing."""
+    ok = [_environment(), _folders(args), _methods(), _datasets(args)]
+    print("\nall that is needed is here" if all(ok) else "\nsomething needed is missing: see the lines marked '!!'")
+    return 0 if all(ok) else 1
+
+
+def _line(fine: bool | None, name: str, text: str) -> None:
+    mark = {True: "ok", False: "!!", None: "--"}[fine]
+    print(f"{mark}  {name:<18} {text}")
+
+
+def _environment() -> bool:
+    from benchmark import environment
+
+    print("environment")
+    fine = True
+    for package in environment.PACKAGES:
+        try:
+            _line(True, package, environment.version(package))
+        except LookupError:
+            fine = False
+            _line(False, package, "not installed; run: pip install -e .")
+    if fine:
+        import torch
+
+        device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none visible, methods run on the CPU"
+        _line(torch.cuda.is_available() or None, "CUDA device", device)
+        _line(True, "processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
+    return fine
+
+
+def _folders(args: argparse.Namespace) -> bool:
+    print("folders")
+    roots = shared.roots(args)
+    places = {"results": shared.results_folder(args.results), "cache": roots.cache}
+    fine = True
+    for name, path in places.items():
+        parent = next(folder for folder in (path, *path.resolve().parents) if folder.exists())
+        writable = os.access(parent, os.W_OK)
+        free = shutil.disk_usage(parent).free / 2**30
+        fine &= writable
+        _line(writable, name, f"{path} ({free:.0f} GiB free{'' if writable else ', not writable'})")
+    _line(roots.data.is_dir() or None, "data root", f"{roots.data}{'' if roots.data.is_dir() else ' (absent)'}")
+    return fine
+
+
+def _methods() -> bool:
+    from benchmark.commands.listing import describe_methods
+
+    print("methods")
+    for row in describe_methods():
+        _line(None if row["unavailable"] else True, row["name"], row["unavailable"] or row["paper"])
+    return True
+
+
+def _datasets(args: argparse.Namespace) -> bool:
+    from benchmark.commands.listing import describe_datasets
+
+    print("datasets")
+    for row in describe_datasets(args):
+        _line(row["present"] or None, row["name"], row["title"] if row["present"] else row["reason"])
+    return True

@@ -1,0 +1,109 @@
+"""``run``: the matrix of methods, datasets, bits and seeds."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmark.commands import shared
+from benchmark.options import DEVICES, RERUNS, fill_from_toml
+
+if TYPE_CHECKING:
+    from benchmark.dataset import Dataset, Roots
+
+DEFAULT_BITS, DEFAULT_SEEDS = [16, 32, 64], [0]
+
+
+def add(verbs: Any) -> None:
+    """Add the verb."""
+    parser = verbs.add_parser(
+        "run",
+        help="run methods on datasets and measure them",
+        description="Run every cell of methods x datasets x bits x seeds that has no record yet.",
+    )
+    parser.add_argument("--methods", nargs="+", metavar="M", help="names, or name:variant; 'list methods' shows them")
+    parser.add_argument(
+        "--datasets",
+        nargs="+",
+        metavar="D",
+        help="names, name:option=value,.. or folders with a dataset.toml (default: every dataset that is present)",
+    )
+    parser.add_argument("--bits", nargs="+", type=int, metavar="B", help="code lengths (default: 16 32 64)")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds (default: 0)")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="budget: epochs of the main training stage, earlier stages are capped at N; the record shows it",
+    )
+    parser.add_argument("--set", nargs="+", action="extend", metavar="METHOD.KEY=VALUE", help="settings of methods")
+    parser.add_argument("--config", type=Path, metavar="F.toml", help="the same options from a file; flags win")
+    parser.add_argument("--device", choices=DEVICES, help="where to compute (default: auto)")
+    parser.add_argument(
+        "--rerun",
+        choices=RERUNS,
+        help="start cells again from scratch: those that failed, those whose code changed, or all of them",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show the cells and their state, run nothing")
+    parser.add_argument("--no-page", action="store_true", help="leave the page as it is; 'report' builds it later")
+    shared.add_results(parser)
+    shared.add_roots(parser)
+    parser.set_defaults(call=call)
+
+
+def call(args: argparse.Namespace) -> int:
+    """Run the verb."""
+    fill_from_toml(args)
+    from benchmark import executors, plan
+    from benchmark.errors import BadInput
+
+    if not args.methods:
+        raise BadInput("run needs --methods", next_step="'python -m benchmark list methods' shows them")
+    bits, seeds = _unique(args.bits or DEFAULT_BITS), _unique(args.seeds or DEFAULT_SEEDS)
+    plan.check_numbers(bits, seeds, args.epochs)
+    choices = [plan.choose_method(name) for name in _unique(args.methods)]
+    settings = plan.read_settings(args.set or [])
+    opened = open_all(args.datasets, shared.roots(args))
+    cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs)
+    results = shared.results_folder(args.results)
+    job = executors.Job(cells, results, shared.roots(args).cache, args.device or "auto", args.rerun, _command())
+    if args.dry_run:
+        executors.show_plan(job)
+        return 0
+    failed = executors.run(job)
+    _finish(job, page=not args.no_page)
+    return 1 if failed else 0
+
+
+def open_all(names: list[str] | None, roots: Roots) -> list[tuple[str, Dataset]]:
+    """Open the named datasets, or every one that is present."""
+    from benchmark import registry
+
+    if names:
+        return [(name, registry.open_dataset(name, roots)) for name in _unique(names)]
+    present = [name for name in registry.datasets() if registry.load_dataset_class(name).presence(roots).available]
+    default = [name for name in present if registry.load_dataset_class(name).by_default]
+    print(f"datasets present: {', '.join(default)}", file=sys.stderr)
+    return [(name, registry.open_dataset(name, roots)) for name in default]
+
+
+def _finish(job: Any, page: bool) -> None:
+    from benchmark import summary
+    from benchmark.commands.report import build
+
+    summary.show(job.cells, job.results)
+    if not page:
+        return
+    path = build(job.results, shared.page_folder(job.results), summary.expected(job.cells))
+    print(f"page: {shared.shown(path)}")
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def _command() -> str:
+    return shlex.join(["python", "-m", "benchmark", *sys.argv[1:]])

@@ -1,0 +1,1 @@
+"""From codes to numbers: packed bits, protocols, streaming kernels and their plain numpy reference."""

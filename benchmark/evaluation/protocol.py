@@ -1,0 +1,46 @@
+"""The options that turn codes into numbers, each named and stored in every record.
+
+Two presets come from one pass over the pairs: ``FIELD`` is comparable with the numbers that papers of the field
+print; ``STRICT`` leaves the query out, divides by what can be found, and does not depend on the order of the database.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+KS: tuple[int, ...] = (5, 10, 20, 40, 60, 80, 100)  # cut-offs of the field's evaluation scripts
+
+Denominator = Literal["k", "min", "relevant", "hits"]
+SelfMatch = Literal["include", "exclude"]
+Ties = Literal["index", "expected"]
+Zeros = Literal["ternary", "positive", "negative"]
+
+
+class Protocol(BaseModel):
+    """How average precision at K and its companions are defined.
+
+    denominator: what the sum of precisions at the hits of the top K is divided by. ``k``: K itself (the
+        field; at full depth the number of ranked items); ``min``: min(K, R) with R the relevant items of the
+        query; ``relevant``: R; ``hits``: the hits in the top K (no hit: 0).
+    self_match: whether a query that is itself a database item stays in its own ranking. It matters only when
+        the queries *are* the database (self-retrieval) and is without effect otherwise.
+    ties: order inside equal distances. ``index``: ascending database row; ``expected``: the exact expectation
+        over all orders, uniformly random inside each distance.
+    zeros: how a code value of exactly 0 (the sign of the mean of an even number of frames) enters the
+        distance. ``ternary``: (b - <a, c>) / 2, hence in half steps (the field); ``positive``: as +1;
+        ``negative``: as -1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    denominator: Denominator
+    self_match: SelfMatch
+    ties: Ties
+    zeros: Zeros
+
+
+FIELD = Protocol(denominator="k", self_match="include", ties="index", zeros="ternary")
+STRICT = Protocol(denominator="min", self_match="exclude", ties="expected", zeros="positive")
+PRESETS: dict[str, Protocol] = {"field": FIELD, "strict": STRICT}

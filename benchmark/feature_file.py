@@ -1,0 +1,221 @@
+"""One HDF5 file of frame features, read in place: never whole, never through a copy on disk."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from benchmark.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    import h5py
+
+CHUNK_CACHE = 256 * 2**20
+"""Bytes of decoded chunks that all compressed files of a dataset may keep in memory together (ours)."""
+
+BLOCK = 16 * 2**20
+"""Bytes per step of a sequential pass (ours)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the values lie in the file: ``(videos, views, frames, dim)``, and where, if in one piece."""
+
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
+    axes: int
+    offset: int | None
+    chunk_videos: int
+    chunk_bytes: int
+
+
+@dataclass
+class FeatureFile:
+    """A float16, float32 or float64 array ``(videos, frames, dim)`` or ``(videos, views, frames, dim)``.
+
+    Values in one piece are read with positioned reads, straight into the batch: nothing is mapped, so resident memory
+    stays the batch's, and a file cut short while in use is an error and not a crash. Chunked or compressed values go
+    through h5py, in file order, with a bounded cache of decoded chunks; a set that fits it is decoded once.
+    Reading is safe from several threads.
+    """
+
+    path: Path
+    key: str
+    chunk_cache: int = CHUNK_CACHE
+    _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Open the file and check its structure; raises BadInput."""
+        return _inspect(self.path, self.key)
+
+    def __len__(self) -> int:
+        return self.layout.shape[0]
+
+    def read(self, rows: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
+        """Return ``(len(rows), frames, dim)`` in the file's dtype, in the order of ``rows`` (view 0 by default)."""
+        views = np.zeros(len(rows), dtype=np.int64) if views is None else views
+        out = np.empty((len(rows), *self.layout.shape[2:]), dtype=self.layout.dtype)
+        if len(rows):
+            (self._read_chunks if self.layout.offset is None else self._read_piece)(rows, views, out)
+        return out
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield ``(first row, values)`` over the whole file in order, all views, in the file's dtype."""
+        n, views, *frame = self.layout.shape
+        step = max(1, BLOCK // (self.layout.dtype.itemsize * int(np.prod([views, *frame]))))
+        if self.layout.offset is None:
+            step = max(1, step // self.layout.chunk_videos) * self.layout.chunk_videos
+        for start in range(0, n, step):
+            rows = np.repeat(np.arange(start, min(start + step, n)), views)
+            items = self.read(rows, np.tile(np.arange(views), len(rows) // views))
+            yield start, items.reshape(-1, views, *frame)
+
+    def _read_piece(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray) -> None:
+        assert self.layout.offset is not None
+        items = rows * self.layout.shape[1] + views
+        if len(items) > 1 and (np.diff(items) == 1).all():
+            self._fill(out, self.layout.offset + int(items[0]) * out[0].nbytes)
+            return
+        for place in np.argsort(items, kind="stable"):
+            self._fill(out[place], self.layout.offset + int(items[place]) * out[0].nbytes)
+
+    def _fill(self, target: np.ndarray, offset: int) -> None:
+        left = target.data.cast("B")
+        while left:
+            got = os.preadv(self._stream.fileno(), [left], offset)
+            if got <= 0:
+                raise BadInput("ends before its values do", file=self.path, next_step="obtain the file again")
+            left, offset = left[got:], offset + got
+
+    def _read_chunks(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray) -> None:
+        order = np.lexsort((rows, views))
+        sorted_rows, sorted_views = rows[order], views[order]
+        same = (np.diff(sorted_views) == 0) & self._together(sorted_rows)
+        for group in np.split(np.arange(len(rows)), np.flatnonzero(~same) + 1):
+            first, last, view = sorted_rows[group[0]], sorted_rows[group[-1]], sorted_views[group[0]]
+            span = slice(int(first), int(last) + 1)
+            values = self._values[span] if self.layout.axes == 3 else self._values[span, int(view)]
+            out[order[group]] = values[sorted_rows[group] - first]
+
+    def _together(self, rows: np.ndarray) -> np.ndarray:
+        """Say which neighbours of the sorted rows are read in one call."""
+        if self.layout.chunk_bytes <= self.chunk_cache:
+            return np.diff(rows) <= 1
+        return np.diff(rows // self.layout.chunk_videos) == 0
+
+    @property
+    def _stream(self) -> BinaryIO:
+        with self._opening:
+            return self._opened_stream
+
+    @cached_property
+    def _opened_stream(self) -> BinaryIO:
+        return open(self.path, "rb", buffering=0)
+
+    @property
+    def _values(self) -> h5py.Dataset:
+        with self._opening:
+            return self._opened_values
+
+    @cached_property
+    def _opened_values(self) -> h5py.Dataset:
+        import h5py
+
+        chunks = 1 + self.chunk_cache // max(1, self.layout.chunk_bytes)
+        slots = _prime_above(min(100 * chunks, 1_000_000))
+        return h5py.File(self.path, "r", rdcc_nbytes=self.chunk_cache, rdcc_nslots=slots)[self.key]
+
+
+def share_chunk_cache(files: Sequence[FeatureFile]) -> None:
+    """Divide the chunk cache among the compressed ones of the files that are used together, by decoded size."""
+    sizes = [int(np.prod(file.layout.shape)) * file.layout.dtype.itemsize for file in files]
+    chunked = sum(size for file, size in zip(files, sizes, strict=True) if file.layout.offset is None)
+    for file, size in zip(files, sizes, strict=True):
+        if file.layout.offset is None:
+            file.chunk_cache = CHUNK_CACHE * size // chunked
+
+
+def _inspect(path: Path, key: str) -> Layout:
+    import h5py
+
+    if not path.is_file():
+        raise BadInput("no such file", file=path, next_step="put it there or correct the path")
+    if not h5py.is_hdf5(path):
+        raise BadInput(
+            "is not an HDF5 file", file=path, next_step="check the download, or convert the features to HDF5"
+        )
+    try:
+        with h5py.File(path, "r") as opened:
+            return _layout(path, key, _dataset(path, key, opened))
+    except OSError as error:
+        reason = str(error).partition("(")[2].rstrip(")") or str(error)
+        raise BadInput(
+            f"cannot be opened ({reason})",
+            file=path,
+            next_step="the file is damaged or cut short: obtain it again",
+        ) from error
+
+
+def _dataset(path: Path, key: str, opened: h5py.File) -> h5py.Dataset:
+    import h5py
+
+    found = opened.get(key)
+    if isinstance(found, h5py.Dataset):
+        return found
+    present: list[str] = []
+    opened.visititems(lambda name, item: present.append(name) if isinstance(item, h5py.Dataset) else None)
+    raise BadInput(
+        "no such data set in the file",
+        file=path,
+        key=key,
+        found=f"the keys {', '.join(sorted(present))}" if present else "no data set at all",
+        next_step=nearest(key, present) if present else None,
+    )
+
+
+def _layout(path: Path, key: str, values: h5py.Dataset) -> Layout:
+    if values.ndim not in (3, 4):
+        raise BadInput(
+            "has the wrong number of axes",
+            file=path,
+            key=key,
+            expected="(videos, frames, dim) or (videos, views, frames, dim)",
+            found=f"the shape {values.shape}",
+        )
+    if values.dtype.kind != "f" or values.dtype.itemsize > 8:
+        raise BadInput(
+            "has the wrong type",
+            file=path,
+            key=key,
+            expected="float16, float32 or float64",
+            found=values.dtype.name,
+        )
+    if 0 in values.shape:
+        raise BadInput("is empty", file=path, key=key, expected="at least one video", found=f"the shape {values.shape}")
+    n, *views, frames, dim = values.shape
+    elsewhere = values.external or values.is_virtual or values.file.filename != str(path)
+    offset = None if values.chunks or elsewhere else values.id.get_offset()
+    chunk = values.chunks or values.shape[:0]
+    return Layout(
+        shape=(n, views[0] if views else 1, frames, dim),
+        dtype=values.dtype,
+        axes=values.ndim,
+        offset=offset,
+        chunk_videos=chunk[0] if chunk else 1,
+        chunk_bytes=int(np.prod(chunk)) * values.dtype.itemsize if chunk else 0,
+    )
+
+
+def _prime_above(n: int) -> int:
+    n |= 1
+    while any(n % divisor == 0 for divisor in range(3, int(n**0.5) + 1, 2)):
+        n += 2
+    return n

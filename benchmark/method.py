@@ -1,0 +1,150 @@
+"""The interface of a hashing method, and what the engine lends to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from benchmark import seeds
+from benchmark.artefacts import ArtefactStore
+from benchmark.errors import BadInput
+from benchmark.features import FrameShape, Videos
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.progress import Progress
+    from benchmark.training import CheckpointFile
+
+__all__ = ["Batch", "FrameShape", "Imported", "Method", "MethodConfig", "Run", "Videos"]
+
+Batch = dict[str, "torch.Tensor"]
+"""One mini-batch: names to tensors, the first axis of each being the videos."""
+
+
+class MethodConfig(BaseModel):
+    """Every hyper-parameter of a method. A field's description says what it is and where its default comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+@dataclass
+class Run:
+    """What the engine lends to a method for one cell. It shows no path, no global and no label.
+
+    ``epochs`` is the budget override of the command line, or None. ``checkpoint``, ``progress``, ``history`` and
+    ``resumed`` (epochs taken over from a killed run) are for the shared training loop; a method has no need of them.
+    """
+
+    seed: int
+    device: torch.device
+    precision: str = "fp32"
+    epochs: int | None = None
+    artefacts: ArtefactStore | None = None
+    checkpoint: CheckpointFile | None = None
+    progress: Progress | None = None
+    resumed: int = 0
+    scalars: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def rng(self, *purpose: str | int) -> np.random.Generator:
+        """Return a numpy generator derived from the cell's seed and the purpose."""
+        return seeds.generator(self.seed, *purpose)
+
+    def torch_rng(self, *purpose: str | int) -> torch.Generator:
+        """Return a torch CPU generator derived from the cell's seed and the purpose."""
+        return seeds.torch_generator(self.seed, *purpose)
+
+    def log(self, **values: float) -> None:
+        """Record named scalars of the fit (a residual, an explained variance) in the cell's record."""
+        self.scalars.update({name: float(value) for name, value in values.items()})
+
+    def artefact(
+        self, name: str, make: Callable[[], Mapping[str, np.ndarray]], *, of: Videos, **params: Any
+    ) -> dict[str, np.ndarray]:
+        """Return arrays that are a pure function of (name, videos, params), made once and shared between cells."""
+        if self.artefacts is None:
+            return dict(make())
+        return self.artefacts.get(name, make, of=of.fingerprint, params=params)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The authors' checkpoint, translated: sizes inferred from its shapes, tensors under our names."""
+
+    bits: int
+    shape: FrameShape | None
+    config: Mapping[str, Any]
+    state: Mapping[str, torch.Tensor]
+
+
+class Method(ABC):
+    """One hashing method: ``prepare`` and ``fit`` see training videos without labels, ``encode`` returns reals.
+
+    A method is one file in ``methods/`` that defines one concrete subclass; its name is the file's name.
+    """
+
+    title: ClassVar[str]
+    """The name as the field prints it."""
+    paper: ClassVar[str]
+    """Authors, title, venue, year."""
+    source: ClassVar[str] = ""
+    """Where the facts beyond the paper come from (the authors' repository and commit), or empty."""
+    notes: ClassVar[Sequence[str]] = ()
+    """Differences between paper, released code and this implementation, one sentence each."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Importable packages beyond the suite's own dependencies."""
+    trained_in_epochs: ClassVar[bool] = False
+    """Whether an epoch budget means anything to the method."""
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Dataset name -> configuration overrides."""
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    """Reading of the method -> configuration overrides; the first is the default."""
+
+    def __init__(self, bits: int, shape: FrameShape, config: Any, run: Run) -> None:
+        self.bits = bits
+        self.shape = shape
+        self.config = config
+        self.run = run
+
+    @classmethod
+    def unsupported(cls, bits: int, shape: FrameShape, config: Any) -> str | None:
+        """Return why this method cannot run with these sizes, as half a sentence, or None if it can."""
+        return None
+
+    def prepare(self, train: Videos) -> None:
+        """Build what is shared between bit lengths and seeds (anchors, graphs, scenes) through ``run.artefact``."""
+
+    @abstractmethod
+    def fit(self, train: Videos) -> None:
+        """Learn the hash function from unlabelled videos."""
+
+    @abstractmethod
+    def encode(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, bits)`` reals for ``(batch, frames, dim)`` float32; the engine takes the sign.
+
+        An exact zero means that the method does not decide; the protocol says how such a bit counts.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return all that ``encode`` depends on, as tensors."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what ``state`` returned."""
+
+    @classmethod
+    def import_checkpoint(cls, payload: Mapping[str, Any]) -> Imported:
+        """Translate a checkpoint of the authors' code; raises BadInput where none is known."""
+        raise BadInput(f"no checkpoint format of the authors of {cls.title} is known")
+
+    def parameters_count(self) -> int:
+        """Return the number of stored values that ``encode`` depends on."""
+        return sum(tensor.numel() for tensor in self.state().values())
