@@ -1,0 +1,1 @@
+"""One file here is one dataset; the engine finds it by its presence."""

@@ -1,0 +1,1 @@
+"""Pieces of datasets that are no datasets themselves."""
