@@ -1,0 +1,1 @@
+"""Pieces that several methods share and that are no methods themselves."""

@@ -1,0 +1,156 @@
+"""The transformer of BTH: frames to one code per frame and back, under the parameter names of the authors' code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from methods.parts.binarize import binarize
+
+EPSILON = 1e-6
+"""Added to the standard deviation in every norm; BTH's code."""
+
+
+def position_table(length: int, width: int) -> Tensor:
+    """Return the (length, width) sinusoid table, computed in float32 throughout as the authors' stored one is.
+
+    It differs from ``positions.sinusoid`` by rounding, some 1e-6, so that a checkpoint need not carry its table.
+    """
+    frequency = (torch.arange(0, width, 2).float() * -(math.log(10000.0) / width)).exp()
+    angle = torch.arange(length).float()[:, None] * frequency
+    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width]
+
+
+class Norm(nn.Module):
+    """a_2 (x - mean) / (deviation + 1e-6) + b_2 over the channels, with the unbiased standard deviation."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a_2 = nn.Parameter(torch.ones(width))
+        self.b_2 = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        variance, mean = torch.var_mean(x, dim=-1, keepdim=True)
+        return torch.addcmul(self.b_2, self.a_2, (x - mean) / (variance.sqrt() + EPSILON))
+
+
+class Sublayer(nn.Module):
+    """x + dropout(inner(norm(x)))."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = Norm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        return x + self.dropout(inner(self.norm(x)))
+
+
+class Attention(nn.Module):
+    """Self-attention with one head; ``linear_layers`` yield query, key and value in this order."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.linear_layers = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
+        self.output_linear = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``, (n, length, width)."""
+        query, key, value = (layer(x).unsqueeze(1) for layer in self.linear_layers)
+        chance = self.dropout if self.training else 0.0
+        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=chance)
+        return self.output_linear(attended.squeeze(1))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers, four times as wide inside, with the tanh form of GELU and dropout between them."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.w_1 = nn.Linear(width, 4 * width)
+        self.w_2 = nn.Linear(4 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        return self.w_2(self.dropout(functional.gelu(self.w_1(x), approximate="tanh")))
+
+
+class Block(nn.Module):
+    """Attention and feed-forward layer, each normalised first and added to its input, and a dropout at the end."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(width, dropout)
+        self.feed_forward = FeedForward(width, dropout)
+        self.input_sublayer = Sublayer(width, dropout)
+        self.output_sublayer = Sublayer(width, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        x = self.input_sublayer(x, self.attention)
+        return self.dropout(self.output_sublayer(x, self.feed_forward))
+
+
+class Embedding(nn.Module):
+    """A linear map of each frame plus its position, with dropout."""
+
+    positions: Tensor
+
+    def __init__(self, frames: int, dim: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.frame_map = nn.Linear(dim, width)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("positions", position_table(frames, width), persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return (n, T, width) for (n, T, dim)."""
+        return self.dropout(self.frame_map(frames) + self.positions)
+
+
+class Bert(nn.Module):
+    """Embedding and blocks, without a norm at the end."""
+
+    def __init__(self, frames: int, dim: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = Embedding(frames, dim, width, dropout)
+        self.transformer_blocks = nn.ModuleList(Block(width, dropout) for _ in range(layers))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the hidden states (n, T, width) of (n, T, dim)."""
+        x = self.embedding(frames)
+        for block in self.transformer_blocks:
+            x = block(x)
+        return x
+
+
+class HashBert(nn.Module):
+    """The encoder, the hash layer, and a linear layer that restores each frame from its code.
+
+    All linear layers keep torch's default initialisation, as in the authors' code. Its two embeddings that no
+    computation reads, ``token`` and ``segment``, are left out.
+    """
+
+    def __init__(self, frames: int, dim: int, bits: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.bert = Bert(frames, dim, width, layers, dropout)
+        self.restore = nn.Linear(bits, dim)
+        self.binary = nn.Linear(width, bits)
+
+    def codes(self, hidden: Tensor) -> Tensor:
+        """Return the ±1 codes (n, T, bits) of hidden states (n, T, width)."""
+        return binarize(self.binary(hidden))
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return codes (n, T, bits), restored frames (n, T, dim) and hidden states (n, T, width)."""
+        hidden = self.bert(frames)
+        codes = self.codes(hidden)
+        return codes, self.restore(codes), hidden

@@ -1,0 +1,123 @@
+"""Scenes of videos: the clusters that affinity propagation finds among the frames of each video."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.method import Run, Videos
+from methods.parts.affinity import affinity_propagation, negative_squared_distances
+
+BLOCK = 256
+"""Videos clustered at a time (ours): 105 MB of frames at 25 x 4096, and messages that stay in the processor's cache."""
+
+DAMPINGS = (0.5, 0.9)
+"""Tried in this order (ours): scikit-learn's default, then a strong one against oscillation."""
+
+ITERATIONS = 200
+"""At most, for each damping (scikit-learn's default)."""
+
+
+class Scenes(NamedTuple):
+    """labels (n, T) int8, numbered from 0 by first appearance; converged (n,) bool: others form one scene."""
+
+    labels: np.ndarray
+    converged: np.ndarray
+
+    def counts(self) -> np.ndarray:
+        """Return the number of scenes of each video, ``(n,)``."""
+        return self.labels.max(1).astype(np.int64) + 1
+
+    def scalars(self) -> dict[str, float]:
+        """Return what a record says of the scenes: their mean number, and the shares of videos that stand out."""
+        counts = self.counts()
+        return {
+            "scenes_per_video": float(counts.mean()),
+            "videos_with_several_scenes": float((counts > 1).mean()),
+            "videos_without_converged_scenes": float(1 - self.converged.mean()),
+        }
+
+
+def scenes(run: Run, train: Videos, most: int) -> Scenes:
+    """Return the scenes of all training videos (view 0), at most ``most`` in each, as a shared artefact."""
+
+    def make() -> dict[str, np.ndarray]:
+        labels = np.empty((len(train), train.shape.frames), dtype=np.int8)
+        converged = np.empty(len(train), dtype=bool)
+        if run.progress:
+            run.progress.phase("scenes", len(train))
+        for rows, frames in train.batches(BLOCK):
+            labels[rows], converged[rows] = cluster_frames(frames.to(run.device), most)
+            if run.progress:
+                run.progress.advance(len(rows))
+        return {"labels": labels, "converged": converged}
+
+    arrays = run.artefact("scenes", make, of=train, most=most, dampings=list(DAMPINGS), iterations=ITERATIONS)
+    return Scenes(arrays["labels"], arrays["converged"])
+
+
+def cluster_frames(frames: Tensor, most: int) -> Scenes:
+    """Cluster the frames of each video, ``frames`` (n, T, dim), by affinity propagation on unit-length frames.
+
+    A video that converges under no damping forms one scene, and so does a video whose frames are all equal. Where there
+    are more than ``most`` scenes, the smallest is merged into the one with the nearest exemplar until there are not.
+    """
+    similarity = negative_squared_distances(frames)
+    found = affinity_propagation(similarity, DAMPINGS[0], ITERATIONS)
+    labels, converged = found.labels, found.converged
+    for damping in DAMPINGS[1:]:
+        again = (~converged).nonzero()[:, 0]
+        if len(again):
+            found = affinity_propagation(similarity[again], damping, ITERATIONS)
+            labels[again], converged[again] = found.labels, found.converged
+    labels = merge_smallest(torch.where(converged[:, None], labels, 0), similarity, most)
+    return Scenes(number_by_appearance(labels).to(torch.int8).cpu().numpy(), converged.cpu().numpy())
+
+
+def number_by_appearance(labels: Tensor) -> Tensor:
+    """Return labels (n, T) renamed 0, 1, ... in the order in which each video shows them."""
+    frames = labels.shape[1]
+    first = (labels[:, :, None] == labels[:, None, :]).int().argmax(2)
+    is_first = first == torch.arange(frames, device=labels.device)
+    return (is_first.cumsum(1) - 1).gather(1, first)
+
+
+def merge_smallest(labels: Tensor, similarity: Tensor, most: int) -> Tensor:
+    """Return labels (n, T), the indices of the exemplars, with at most ``most`` different ones in each line.
+
+    The smallest cluster, of equal ones the first, goes to the exemplar that its own is most similar to.
+    """
+    labels = labels.clone()
+    while True:
+        sizes = torch.zeros_like(labels).scatter_add_(1, labels, torch.ones_like(labels))
+        over = ((sizes > 0).sum(1) > most).nonzero()[:, 0]
+        if not len(over):
+            return labels
+        present = sizes[over] > 0
+        smallest = sizes[over].masked_fill(~present, labels.shape[1] + 1).argmin(1)
+        others = present.scatter(1, smallest[:, None], False)
+        nearest = similarity[over, smallest].masked_fill(~others, -torch.inf).argmax(1)
+        labels[over] = torch.where(labels[over] == smallest[:, None], nearest[:, None], labels[over])
+
+
+def reference_labels(frames: np.ndarray, damping: float = DAMPINGS[0]) -> np.ndarray | None:
+    """Return scikit-learn's labels (T,) for the frames (T, dim) of one video, or None where it does not converge.
+
+    The reference that the batched version is held against; about ten times slower on one core.
+    """
+    from sklearn.cluster import AffinityPropagation
+    from sklearn.exceptions import ConvergenceWarning
+
+    lengths = np.linalg.norm(frames.astype(np.float64), axis=1, keepdims=True)
+    unit = frames / np.where(lengths > 0, lengths, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("ignore", message="All samples have mutually equal")
+        try:
+            return AffinityPropagation(damping=damping, max_iter=ITERATIONS, random_state=0).fit(unit).labels_
+        except ConvergenceWarning:
+            return None

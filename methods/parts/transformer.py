@@ -1,0 +1,137 @@
+"""Pre-norm transformer blocks with the layout of the masked autoencoders that hashing builds on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+EPSILON = 1e-6
+"""Of the layer norms inside encoder and decoder (ConMH's code; torch's own default is 1e-5)."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with trainable query and value biases and no key bias.
+
+    ``head_dim = width // heads``, so the inner width ``heads * head_dim`` may be smaller than ``width`` (6 heads on 256
+    give 252). The weights of query, key and value are one matrix, in this order.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.inner = width // heads * heads
+        self.q_bias = nn.Parameter(torch.zeros(self.inner))
+        self.v_bias = nn.Parameter(torch.zeros(self.inner))
+        self.qkv = nn.Linear(width, 3 * self.inner, bias=False)
+        self.proj = nn.Linear(self.inner, width)
+
+    def forward(self, x: Tensor, tail: int | None = None) -> Tensor:
+        """Return ``(n, length, width)``: each token attends to all; with ``tail`` only the last ones are returned."""
+        key_value_bias = torch.cat([torch.zeros_like(self.v_bias), self.v_bias])
+        keys = functional.linear(x, self.qkv.weight[self.inner :], key_value_bias)
+        queries = functional.linear(x if tail is None else x[:, -tail:], self.qkv.weight[: self.inner], self.q_bias)
+        k, v = keys.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q = queries.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        attended = functional.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).flatten(2))
+
+
+class _GeluLinear(torch.autograd.Function):
+    """linear(gelu(x)); backward computes the GELU again, so that it need not be kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return functional.linear(functional.gelu(x), weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        grad = grads[0]
+        flat = grad.flatten(0, -2)
+        by_weight = flat.T @ functional.gelu(x).flatten(0, -2)
+        return torch.ops.aten.gelu_backward(grad @ weight, x), by_weight, flat.sum(0)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the exact (erf) GELU between them, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        return _GeluLinear.apply(self.fc1(x), self.fc2.weight, self.fc2.bias)
+
+
+class Block(nn.Module):
+    """x + Attention(LayerNorm(x)), then x + Mlp(LayerNorm(x)); no dropout."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=EPSILON)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=EPSILON)
+        self.mlp = Mlp(width)
+
+    def forward(self, x: Tensor, tail: int | None = None) -> Tensor:
+        """Return ``(n, length, width)``, or only the last ``tail`` tokens and only their work."""
+        attended = self.attn(self.norm1(x), tail)
+        x = (x if tail is None else x[:, -tail:]) + attended
+        return x + self.mlp(self.norm2(x))
+
+
+def initialise(module: nn.Module) -> None:
+    """Give every linear layer inside ``module`` Xavier-uniform weights and zero biases; layer norms keep 1 and 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class Encoder(nn.Module):
+    """Linear embedding, positions, blocks, norm and a linear head.
+
+    ``kept`` bounds memory in training: the blocks after the first ``kept`` are computed again in backward.
+    """
+
+    def __init__(self, dim: int, width: int, depth: int, heads: int, kept: int | None = None) -> None:
+        super().__init__()
+        self.kept = depth if kept is None else kept
+        self.patch_embed = nn.Linear(dim, width)
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.head = nn.Linear(width, width)
+        initialise(self)
+
+    def forward(self, frames: Tensor, positions: Tensor) -> Tensor:
+        """Return ``(n, v, width)`` for ``frames`` (n, v, dim) and ``positions`` (n, v, width) or (v, width)."""
+        x = self.patch_embed(frames) + positions
+        for number, block in enumerate(self.blocks):
+            again = number >= self.kept and torch.is_grad_enabled()
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        return self.head(self.norm(x))
+
+
+class Decoder(nn.Module):
+    """Blocks, norm and a linear head to the feature dimension."""
+
+    def __init__(self, dim: int, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.head = nn.Linear(width, dim)
+        initialise(self)
+
+    def forward(self, x: Tensor, tail: int) -> Tensor:
+        """Return ``(n, tail, width)``: the last ``tail`` tokens of ``x`` (n, length, width), ready for ``head``."""
+        for block in self.blocks[:-1]:
+            x = block(x)
+        return self.norm(self.blocks[-1](x, tail))
