@@ -1,0 +1,1 @@
+"""Reports: what records say, as tables, curves and one page; this room reads records only."""

@@ -1,0 +1,152 @@
+"""Rounding, colours, marks and labels: decided once, here, for tables, curves and the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CUTS: tuple[int | None, ...] = (5, 20, 40, 60, 80, 100, None)
+"""Cut-offs of the mAP tables; None is full depth."""
+
+DECIMALS = 3
+NOTHING = "—"
+
+INK, GRID = "#1a1a1a", "#d4d4d4"
+PALETTE = ("#0072b2", "#c84e00", "#007f5f", "#9b3f86", "#a87400", "#444444", "#1b8ea3", "#7a1f3d")
+"""Eight colours, each at least 3:1 against white; ours, after Okabe and Ito's colour-blind safe set."""
+
+DARK = ("#5db2ec", "#ff8a4c", "#3fc79a", "#dd8fcb", "#e0b040", "#c4c4c4", "#62d5e8", "#f08fa9")
+"""The same colours for a dark ground."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+
+PRESET_TEXT = {
+    "field": "as the papers of the field count",
+    "strict": "free of the order of ties, of self-matches and of the cap of K",
+}
+OPTION_TEXT = {
+    ("denominator", "k"): "AP@K is divided by K",
+    ("denominator", "min"): "AP@K is divided by min(K, relevant items)",
+    ("denominator", "relevant"): "AP@K is divided by the number of relevant items",
+    ("denominator", "hits"): "AP@K is divided by the hits among the first K",
+    ("ties", "index"): "equal distances are ordered by database row",
+    ("ties", "expected"): "equal distances count by their exact expectation over random order",
+    ("zeros", "ternary"): "an undecided bit is half a mismatch",
+    ("zeros", "positive"): "an undecided bit counts as +1",
+    ("zeros", "negative"): "an undecided bit counts as −1",
+}
+SELF_TEXT = {"include": "a query may find itself", "exclude": "a query is left out of its own ranking"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a row is drawn: colour and marker belong to its method, the dash and the fill of the marker to the row."""
+
+    colour: str
+    marker: str
+    dash: Any
+    hollow: bool
+
+    @property
+    def variable(self) -> str:
+        """Return the CSS variable that holds the colour on the page."""
+        return f"--m{PALETTE.index(self.colour)}"
+
+
+def look(method: str, methods: Sequence[str], sibling: int = 0) -> Look:
+    """Return the look of a method's row; ``methods`` are all method names of the records, sorted and distinct.
+
+    ``sibling`` counts the rows of the same method, which share colour and marker.
+    """
+    place = methods.index(method)
+    round_ = place // len(PALETTE)
+    dash = DASHES[(place + round_ + sibling) % len(DASHES)]
+    return Look(PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)], dash, bool(sibling % 2))
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, or None for whatever else a record holds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def rounded(value: float | None, decimals: int = DECIMALS) -> str:
+    """Return a number as the page shows it."""
+    return NOTHING if value is None else f"{value:.{decimals}f}"
+
+
+def count(value: Any) -> str:
+    """Return a count with thousands apart."""
+    found = number(value)
+    return NOTHING if found is None else f"{found:,.0f}".replace(",", "\u202f")
+
+
+def seconds(value: Any) -> str:
+    """Return a duration."""
+    found = number(value)
+    if found is None:
+        return NOTHING
+    if found < 100:
+        return f"{found:.1f} s" if found >= 1 else f"{found:.3f} s"
+    return f"{found / 60:.1f} min" if found < 7200 else f"{found / 3600:.1f} h"
+
+
+def memory(value: Any) -> str:
+    """Return bytes in binary units."""
+    found = number(value)
+    if not found:
+        return NOTHING
+    return f"{found / 2**30:.2f} GiB" if found >= 2**30 else f"{found / 2**20:.0f} MiB"
+
+
+def cut_label(cut: int | None) -> str:
+    """Return the heading of a cut-off."""
+    return "full" if cut is None else f"@{cut}"
+
+
+def metric_key(name: str, cut: int | None) -> str:
+    """Return the key of a metric at a cut-off, as records hold it."""
+    return name if cut is None else f"{name}@{cut}"
+
+
+def one_line(text: Any, limit: int = 300) -> str:
+    """Return text without line breaks and unprintable characters, cut to ``limit`` characters."""
+    words = "".join(c if c.isprintable() else " " for c in str(text)).split()
+    line = " ".join(words)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def preset_order(names: Iterable[str]) -> list[str]:
+    """Return protocol presets in the order of the page: field, strict, then others by name."""
+    return sorted(names, key=lambda name: ({"field": 0, "strict": 1}.get(name, 2), name))
+
+
+def setting(value: Any) -> str:
+    """Return a setting's value as text."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings in one line."""
+    return one_line(", ".join(f"{key} {setting(value)}" for key, value in settings.items()), limit=120)
+
+
+def slug(*parts: object) -> str:
+    """Return words joined for a file name or an anchor: lower-case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(map(str, parts)).lower()).strip("-") or "x"
+
+
+def protocol_text(protocol: Mapping[str, Any], self_retrieval: bool) -> str:
+    """Return the options of a protocol in words; self-matches only where queries are the database."""
+    said = [
+        OPTION_TEXT.get((key, str(value)), f"{key} {value}") for key, value in protocol.items() if key != "self_match"
+    ]
+    if self_retrieval and "self_match" in protocol:
+        said.append(SELF_TEXT.get(str(protocol["self_match"]), f"self_match {protocol['self_match']}"))
+    return "; ".join(said)

@@ -1,0 +1,171 @@
+"""mAP tables: means over seeds for the page, unrounded numbers for CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.record import Record
+from reports import style
+from reports.matrix import NO_RECORD, Group, Row
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A metric over the seeds of a cell; ``n`` counts the finite values, ``records`` the finished records."""
+
+    mean: float | None
+    deviation: float | None
+    n: int
+    records: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as the page shows it; ``state`` is value or nan, or failed or missing for all columns of a code length.
+
+    ``place`` is best, second or empty; ``first`` marks the first column of a code length.
+    """
+
+    state: str
+    text: str
+    under: str = ""
+    why: str = ""
+    place: str = ""
+    first: bool = False
+
+
+def values(records: Sequence[Record], preset: str, key: str) -> list[float | None]:
+    """Return a metric of each record, None where it has no finite number."""
+    return [style.number(r.metrics[preset].metrics.get(key)) if preset in r.metrics else None for r in records]
+
+
+def mean(records: Sequence[Record], preset: str, key: str) -> Mean:
+    """Return mean and sample deviation (n - 1) over the finite values; no deviation for fewer than two."""
+    found = [value for value in values(records, preset, key) if value is not None]
+    average = statistics.fmean(found) if found else None
+    return Mean(average, statistics.stdev(found) if len(found) > 1 else None, len(found), len(records))
+
+
+def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
+    """Return the mAP table of a group: ``columns`` per code length, ``rows`` of cells, and the ceiling as ``foot``."""
+    marks = _places(group, preset)
+    seeds = max((len(row.done(bits)) for row in group.rows for bits in group.bits), default=0)
+    rows = []
+    for row in group.rows:
+        cells = []
+        for bits in group.bits:
+            if not row.done(bits):
+                cells.append(_hole(row, bits))
+                continue
+            for place, cut in enumerate(style.CUTS):
+                cells.append(_cell(row, preset, bits, cut, marks.get((row.label, bits, cut), ""), seeds, place == 0))
+        rows.append({"label": row.label, "colour": style.look(row.method, methods).variable, "cells": cells})
+    return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
+            "foot": _ceilings(group, preset)}  # fmt: skip
+
+
+def _hole(row: Row, bits: int) -> Cell:
+    failed = row.failed(bits)
+    if failed:
+        reason = failed[0].failure.message if failed[0].failure else "no reason is recorded"
+        return Cell("failed", "failed", why=style.one_line(reason, limit=160))
+    reasons = {style.one_line(c.get("reason") or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
+    return Cell("missing", f"{style.NOTHING} not run", why="; ".join(sorted(reasons - {NO_RECORD})))
+
+
+def _cell(row: Row, preset: str, bits: int, cut: int | None, place: str, seeds: int, first: bool) -> Cell:
+    done, failed = row.done(bits), row.failed(bits)
+    found = mean(done, preset, style.metric_key("map", cut))
+    if found.mean is None:
+        return Cell("nan", style.NOTHING, why="the record holds no finite number here", first=first)
+    said = [f"unrounded {found.mean!r}, {found.n} seed{'s' if found.n > 1 else ''}"]
+    if found.n < found.records:
+        said.append(f"{found.records - found.n} of {found.records} seeds hold no finite number")
+    said += [f"seed {r.identity.seed} failed" for r in failed]
+    under = "" if found.deviation is None else f"±{style.rounded(found.deviation)}"
+    if found.n < seeds or found.n < found.records or failed:
+        under = f"{under} n={found.n}".strip()
+    return Cell("value", style.rounded(found.mean), under, "; ".join(said), place, first)
+
+
+def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]:
+    """Mark best and second of each column by unrounded means; a column with fewer than two numbers has neither."""
+    marks: dict[tuple[str, int, int | None], str] = {}
+    for bits in group.bits:
+        for cut in style.CUTS:
+            key = style.metric_key("map", cut)
+            found = {row.label: mean(row.done(bits), preset, key).mean for row in group.rows}
+            numbers = {label: value for label, value in found.items() if value is not None}
+            if len(numbers) < 2:
+                continue
+            for place, value in zip(("best", "second"), sorted(set(numbers.values()), reverse=True), strict=False):
+                marks |= {(label, bits, cut): place for label, found_ in numbers.items() if found_ == value}
+            if sum(marks.get((label, bits, cut)) == "best" for label in numbers) > 1:
+                marks = {at: p for at, p in marks.items() if (at[1:] != (bits, cut) or p == "best")}
+    return marks
+
+
+def _ceilings(group: Group, preset: str) -> list[str]:
+    """Return the best mAP any ranking could reach per column, from a finished record; it depends on the labels only."""
+    done = [record for row in group.rows for record in row.records]
+    row = []
+    for cut in style.CUTS:
+        found = [value for value in values(done, preset, style.metric_key("ceiling", cut)) if value is not None]
+        row.append(style.rounded(found[0]) if found else style.NOTHING)
+    return row * len(group.bits)
+
+
+def map_csv(group: Group, preset: str) -> str:
+    """Return the table as CSV, one line per row, code length and K: unrounded mean and deviation, seeds, state."""
+    head = ("dataset", "fingerprint", "preset", "row", "method", "variant", "bits", "k", "mean", "deviation", "n",
+            "seeds", "state")  # fmt: skip
+    lines = []
+    for row in group.rows:
+        for bits in group.bits:
+            done = row.done(bits)
+            state = "done" if done else "failed" if row.failed(bits) else "not run"
+            for cut in style.CUTS:
+                found = mean(done, preset, style.metric_key("map", cut))
+                lines.append([
+                    group.name, group.fingerprint, preset, row.label, row.method, row.variant, bits,
+                    "full" if cut is None else cut, _exact(found.mean), _exact(found.deviation), found.n,
+                    " ".join(str(r.identity.seed) for r in done), state,
+                ])  # fmt: skip
+    return write_csv(head, lines)
+
+
+def records_csv(groups: Sequence[Group]) -> str:
+    """Return every record with every scalar metric, unrounded; columns are named ``preset.metric``."""
+    rows = [(group, row, record) for group in groups for row in group.rows for record in row.all]
+    names = sorted({
+        f"{preset}.{key}" for _, _, record in rows for preset, measured in record.metrics.items()
+        for key, value in measured.metrics.items() if not isinstance(value, (dict, list))
+    })  # fmt: skip
+    head = ["dataset", "fingerprint", "row", "method", "variant", "bits", "seed", "status", "key", *names]
+    lines = []
+    for group, row, record in rows:
+        identity = record.identity
+        held = {f"{p}.{key}": value for p, m in record.metrics.items() for key, value in m.metrics.items()}
+        lines.append([
+            group.name, group.fingerprint, row.label, identity.method, identity.variant, identity.bits, identity.seed,
+            record.status, record.key, *(_exact(style.number(held.get(name))) for name in names),
+        ])  # fmt: skip
+    return write_csv(head, lines)
+
+
+def write_csv(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    """Return CSV text; lines end with a line feed alone."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(lines)
+    return out.getvalue()
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(value)
