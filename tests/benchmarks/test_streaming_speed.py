@@ -1,0 +1,60 @@
+"""Gathering random videos from a contiguous file, against the plain h5py way and against copying bytes in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from benchmark.features import ShardedVideos
+
+pytestmark = pytest.mark.benchmark
+
+BATCH, BATCHES = 128, 10
+
+
+def seconds(work: Callable[[np.ndarray], object], orders: list[np.ndarray], rounds: int = 3) -> float:
+    """The fastest of some rounds over all batches."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for rows in orders:
+            work(rows)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.mark.parametrize(("n", "frames", "dim"), [(700, 25, 4096), (6000, 25, 512)], ids=["25x4096", "25x512"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_contiguous_gather_is_no_slower_than_h5py(benchmark, tmp_path: Path, n, frames, dim, dtype):
+    path = tmp_path / "a.h5"
+    values = np.random.default_rng(0).random((n, frames, dim), dtype=np.float32).astype(dtype)
+    with h5py.File(path, "w") as file:
+        file["feats"] = values
+    videos = ShardedVideos.open([path])
+    orders = [np.random.default_rng(step).choice(n, BATCH, replace=False) for step in range(BATCHES)]
+
+    with h5py.File(path, "r") as file:
+        stored = file["feats"]
+
+        def plain(rows: np.ndarray) -> np.ndarray:
+            order = np.argsort(rows)
+            return stored[rows[order]][np.argsort(order)].astype(np.float32)
+
+        np.testing.assert_array_equal(videos.take(orders[0]).numpy(), plain(orders[0]))
+        by_h5py = seconds(plain, orders)
+    in_memory = seconds(lambda rows: values[rows].astype(np.float32), orders)
+    benchmark.pedantic(lambda: [videos.take(rows) for rows in orders], rounds=3, warmup_rounds=1)
+    ours = benchmark.stats.stats.min
+    floor = BATCH * BATCHES * frames * dim * values.itemsize
+    benchmark.extra_info.update(
+        bytes_floor=floor,
+        gigabytes_per_second=floor / ours / 1e9,
+        times_faster_than_h5py=by_h5py / ours,
+        times_the_gather_in_memory=ours / in_memory,
+    )
+    assert ours < 1.2 * by_h5py
