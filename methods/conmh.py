@@ -28,6 +28,9 @@ ENCODERS = {
 }
 """Width, depth and heads of the encoder in the authors' four sizes; their configurations all use small."""
 
+SMALL_BATCH = 128
+"""Videos per step up to which the activations of all layers take less than a GiB."""
+
 
 class ConMHConfig(AdamConfig):
     """Defaults are the authors' FCVID configuration."""
@@ -42,11 +45,12 @@ class ConMHConfig(AdamConfig):
     decoder_width: int = Field(192, ge=1, description="decoder width; authors' code, all sizes")
     decoder_depth: int = Field(2, ge=1, description="decoder layers; authors' code, all sizes")
     decoder_heads: int = Field(3, ge=1, description="decoder heads; authors' code, all sizes")
-    kept_blocks: int = Field(
-        4,
+    kept_blocks: int | None = Field(
+        None,
         ge=0,
-        description="encoder layers whose activations are kept for backward, the others are computed again; ours: "
-        "equal values, and size small trains in 3 GiB at FCVID's batch",
+        description="encoder layers whose activations are kept for backward, the others are computed again; none "
+        "keeps all up to a batch of 128 and four above it; ours: equal values, size small trains in 3 GiB at FCVID's "
+        "batch",
     )
     mask_ratio: float = Field(
         0.75, gt=0, lt=1, description="share of frames masked in each view; authors' configuration"
@@ -74,6 +78,12 @@ class ConMHConfig(AdamConfig):
     def decoder(self) -> Size:
         """Return the decoder's width, depth and heads."""
         return Size(self.decoder_width, self.decoder_depth, self.decoder_heads)
+
+    def kept(self) -> int:
+        """Return how many encoder layers keep their activations for backward."""
+        if self.kept_blocks is not None:
+            return self.kept_blocks
+        return self.encoder().depth if self.batch_size <= SMALL_BATCH else 4
 
 
 class ConMH(TrainedMethod):
@@ -132,7 +142,7 @@ class ConMH(TrainedMethod):
         """Return the masked autoencoder."""
         frames, dim = self.shape
         config = self.config
-        return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), config.kept_blocks)
+        return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), config.kept())
 
     def stages(self) -> Sequence[Stage]:
         """Return the one stage."""
