@@ -121,12 +121,13 @@ def in_batches(work: Callable[[int, int], T], n: int, threads: int | None = None
     """Call ``work(first, last)`` over ranges of ``size`` rows of 0..n-1 on threads; yield results in order.
 
     The ranges do not depend on the number of threads, so neither do sums made over the results. The default
-    number of threads is numba's (NUMBA_NUM_THREADS, else the processors this process may use).
+    number of threads is numba's (NUMBA_NUM_THREADS, else the processors this process may use). It is read from numba's
+    configuration: numba's function of that name starts OpenMP and thereby overrides OMP_NUM_THREADS for torch.
     """
-    import numba
+    from numba import config
 
     ranges = [(first, min(first + size, n)) for first in range(0, n, size)]
-    with ThreadPoolExecutor(threads or numba.get_num_threads()) as pool:
+    with ThreadPoolExecutor(threads or config.NUMBA_NUM_THREADS) as pool:  # type: ignore[attr-defined]
         yield from pool.map(lambda bounds: work(*bounds), ranges)
 
 

@@ -96,7 +96,7 @@ def counting_floor(pairs: int) -> float:
     counts = np.zeros((4, BITS + 1), np.uint32)
     bare_counts(bins, counts, 1)
     rounds = 10_000
-    return seconds(lambda: bare_counts(bins, counts, rounds)) / (4096 * rounds) * pairs / numba.get_num_threads()
+    return seconds(lambda: bare_counts(bins, counts, rounds)) / (4096 * rounds) * pairs / numba.config.NUMBA_NUM_THREADS
 
 
 def test_ratio_to_the_full_matrix(benchmark) -> None:

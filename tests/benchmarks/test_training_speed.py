@@ -125,7 +125,9 @@ def matmul_rate() -> float:
 
 def test_a_training_step_against_the_straightforward_one(benchmark):
     videos = MemoryVideos(np.random.default_rng(0).random((BATCH, FRAMES, DIM), dtype=np.float32))
-    method = ConMH(BITS, FrameShape(FRAMES, DIM), ConMHConfig(batch_size=BATCH), Run(seed=0, device=torch.device("cpu")))
+    method = ConMH(
+        BITS, FrameShape(FRAMES, DIM), ConMHConfig(batch_size=BATCH), Run(seed=0, device=torch.device("cpu"))
+    )
     stage, rows, network = method.stages()[0], np.arange(BATCH), method.module
 
     batch = method.batch(videos, rows, stage, Draws(0, "train", 0))

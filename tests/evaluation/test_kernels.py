@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import product
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import Codes, distances2, nearest, pack, unpack
 from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT, Protocol
+from benchmark.registry import ROOT
 
 EVERY = {
     "-".join(options): Protocol(denominator=options[0], self_match=options[1], ties=options[2], zeros=options[3])
@@ -144,19 +147,30 @@ def test_ceiling_is_reached_by_a_perfect_ranking() -> None:
 def test_bits_of_the_result_do_not_depend_on_threads() -> None:
     rng = np.random.default_rng(5)
     codes, labels = pack(draw(rng, 700, 32, 0.05)), rng.random((700, 9)) < 0.2
-    before = numba.get_num_threads()
-    results = []
-    try:
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
-            results.append(evaluate(codes, codes, labels, labels, PRESETS, self_retrieval=True))
-    finally:
-        numba.set_num_threads(before)
-    results.append(evaluate(codes, codes, labels, labels, PRESETS, self_retrieval=True, threads=7))
+    results = [
+        evaluate(codes, codes, labels, labels, PRESETS, self_retrieval=True, threads=threads)
+        for threads in (1, 2, 7, None)
+    ]
     for other in results[1:]:
         for name in PRESETS:
             assert other[name].metrics == results[0][name].metrics
             assert np.array_equal(other[name].ap, results[0][name].ap)
+
+
+def test_evaluation_leaves_the_threads_of_torch_as_they_are() -> None:
+    program = (
+        "import torch; from benchmark.evaluation import evaluator; "
+        "before = torch.get_num_threads(); evaluator.warm_up(); print(before, torch.get_num_threads())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["1", "1"]
 
 
 def test_self_match_is_without_effect_between_two_sets() -> None:
