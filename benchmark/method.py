@@ -95,8 +95,14 @@ class Method(ABC):
     """Authors, title, venue, year."""
     source: ClassVar[str] = ""
     """Where the facts beyond the paper come from (the authors' repository and commit), or empty."""
-    notes: ClassVar[Sequence[str]] = ()
-    """Differences between paper, released code and this implementation, one sentence each."""
+    differences: ClassVar[Sequence[str]] = ()
+    """Where paper and released code differ, and which of them is followed; a few sentences for each."""
+    choices: ClassVar[Sequence[str]] = ()
+    """Where this implementation departs from both or chooses what they do not state; a few sentences for each."""
+    cost: ClassVar[str] = ""
+    """What preparation and training take and what that grows with, beyond what ``list methods --verbose`` counts."""
+    seeded: ClassVar[bool] = True
+    """Whether the seed has an influence on the codes."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Importable packages beyond the suite's own dependencies."""
     trained_in_epochs: ClassVar[bool] = False

@@ -77,7 +77,7 @@ class BTH(TrainedMethod):
     title = "BTH"
     paper = "Li, Li, Lu, Zhou: Self-Supervised Video Hashing via Bidirectional Transformers, CVPR 2021"
     source = "github.com/Lily1994/BTH, commit c97db40"
-    notes = (
+    differences = (
         "In the released code the target of the reconstruction is the corrupted input itself, as both share memory: "
         "variant 'released'. In the paper it is the intact video: variant 'paper'. Numbers of the released code are "
         "those at hand for comparison, so 'released' is the default.",
@@ -85,14 +85,20 @@ class BTH(TrainedMethod):
         "on a video that is met again. It depends on the order of loading and is not reproduced in either variant: "
         "here every visit starts from intact frames, and replacements are intact.",
         "The released loader repeats its integer draws in every epoch; here they differ from epoch to epoch.",
+        "The token and segment embeddings of the released network take no part in any computation and are left out.",
+    )
+    choices = (
         "The length of the first stage is not in the released code's configuration; ours equals the second's.",
         "K-means is scikit-learn's: a centre that loses all its videos moves to a far video, where the released code "
         "drops it. The neighbour graph is sparse and equals the dense one of the released code, but an anchor that is "
         "nobody's neighbour takes no part, where the released code's graph becomes empty.",
-        "The token and segment embeddings of the released network take no part in any computation and are left out.",
         "Only FCVID was configured by the authors; the other presets are ours.",
         "With the released code's initial biases many bits say the same of nearly all videos where the features have a "
         "large mean and the training is short. Variant 'centred' (ours) differs in two initial biases only.",
+    )
+    cost = (
+        "Two stages over all videos, the second on pairs. Between them K-means and a sparse neighbour graph, once for "
+        "all code lengths of a seed: 14 s and 32 s for 45,585 videos and 2,000 anchors, 1.3 GiB."
     )
     Config = BTHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

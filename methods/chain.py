@@ -88,14 +88,22 @@ class CHAIN(TrainedMethod):
         "Self-Supervised Video Hashing, ACM MM 2023"
     )
     source = "the poster and abstract, arXiv 2310.18926; the authors have published no code"
-    notes = (
-        "A re-implementation from the description: the poster states the tasks and their parts, and no number.",
+    differences = (
+        "The authors have published no code: this is a re-implementation from the poster and the abstract, which state "
+        "the tasks and their parts, and no number. No published table exists to compare with: the results are in "
+        "figures.",
         "The paper augments pixels before the CNN; features with one view per video are augmented in feature space.",
+    )
+    choices = (
+        "Every setting that is marked as ours: the poster states none of them.",
         "Scenes come from affinity propagation on the CNN's features of the whole video, once before training; whether "
         "the paper clusters these or the encoder's representations is not known to us.",
         "Prototypes of a clip come from the other clip of the same video; negatives are the scenes of the same video.",
         "With an even number of frames a bit may be undecided; it stays 0, and the protocol says how it counts.",
-        "No published table exists to compare with: the results are in figures.",
+    )
+    cost = (
+        "One stage on two clips of every video. Before it affinity propagation on the frames of every video, once for "
+        "all code lengths and seeds."
     )
     Config = ChainConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

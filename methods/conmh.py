@@ -96,13 +96,16 @@ class ConMH(TrainedMethod):
     title = "ConMH"
     paper = "Wang, Wang, Chen, Zeng, Xia: Contrastive Masked Autoencoders for Self-Supervised Video Hashing, AAAI 2023"
     source = "github.com/huangmozhi9527/ConMH, commit d6dd5b5"
-    notes = (
+    differences = (
         "The result is the last epoch, the one whose checkpoint the authors report; their loops run five more.",
+    )
+    choices = (
         "View masks are drawn by the suite's seeded generators; the authors' code draws them from one global stream.",
         "With an even number of frames a bit may be undecided; it stays 0, and the protocol says how it counts.",
         "Only visible frames are embedded and the decoder's last layer yields hidden frames only: equal values.",
         "The authors' repository has no UCF101 and HMDB51; their presets are those of later code with its losses.",
     )
+    cost = "One stage; a step grows with the videos times both views. No preparation."
     Config = ConMHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # The authors' configurations. Epochs are those after which the reported checkpoints were written.

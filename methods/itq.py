@@ -23,7 +23,8 @@ class ITQ(LinearHash):
 
     title = "ITQ"
     paper = "Gong, Lazebnik: Iterative Quantization: A Procrustean Approach to Learning Binary Codes, CVPR 2011"
-    notes = ("The mean-pooled videos are centred and not normalised.",)
+    choices = ("The mean-pooled videos are centred and not normalised.",)
+    cost = "One pass over the videos for their principal directions, then iterations of n x bits x bits. Seconds."
     Config = ITQConfig
 
     @classmethod

@@ -15,7 +15,8 @@ class LSH(LinearHash):
 
     title = "LSH"
     paper = "Charikar: Similarity Estimation Techniques from Rounding Algorithms, STOC 2002"
-    notes = ("The hyperplanes pass through the training mean, since frame features are not negative.",)
+    choices = ("The hyperplanes pass through the training mean, since frame features are not negative.",)
+    cost = "One pass over the videos for their mean."
 
     def prepare(self, train: Videos) -> None:
         """Compute the mean."""

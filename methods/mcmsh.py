@@ -109,7 +109,7 @@ class MCMSH(TrainedMethod):
         "Multi-structure Preservation, ACM MM 2022"
     )
     source = "github.com/haoyanbin918/MCMSH, commit a483446"
-    notes = (
+    differences = (
         "alpha is sqrt(epoch + 1) with epochs from 0 and shapes the codes. Here it is stored with the weights.",
         "The authors' checkpoints hold no alpha: their combined script evaluates with sqrt(56), their stand-alone one "
         "with 1. The variant 'standalone' and an imported checkpoint encode with 1, unless alpha is set.",
@@ -118,12 +118,18 @@ class MCMSH(TrainedMethod):
         "positives and negatives may be damaged; here the damage is drawn for each item, from intact frames.",
         "The gradient of the quantisation term through the sign equals its direct gradient with the opposite sign, so "
         "while it is smaller than 1 the term trains nothing; this is kept.",
+    )
+    choices = (
         "Cluster centres are projected on their leading principal directions, with fixed signs; the authors take the "
         "first columns that a general eigensolver returns, in its order. Missing directions are zeros.",
         "The five passes of a step are computed as one batch with separate batch statistics in the authors' order.",
         "K-means runs in scikit-learn; the anchor graph is sparse and equals the authors' dense one.",
         "Layer shapes follow the number of frames, 25 in the authors' code.",
         "The authors configure FCVID only; all other presets are ours.",
+    )
+    cost = (
+        "One stage on five videos a step. Before it K-means on raw mean frames and a sparse neighbour graph, once for "
+        "all code lengths and seeds."
     )
     Config = MCMSHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

@@ -14,7 +14,9 @@ class PCAH(LinearHash):
 
     title = "PCAH"
     paper = "Wang, Kumar, Chang: Semi-Supervised Hashing for Scalable Image Retrieval, CVPR 2010 (baseline)"
-    notes = ("Exact and deterministic: the seed has no influence.",)
+    choices = ("Exact and deterministic: the seed has no influence.",)
+    seeded = False
+    cost = "One pass over the videos for their principal directions. Seconds."
 
     @classmethod
     def unsupported(cls, bits: int, shape: FrameShape, config: Any) -> str | None:

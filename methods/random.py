@@ -21,6 +21,7 @@ class Random(Method):
 
     title = "Random"
     paper = "none: the floor"
+    cost = "None: the training videos are not looked at."
     seed: int
 
     def fit(self, train: Videos) -> None:

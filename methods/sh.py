@@ -22,7 +22,9 @@ class SH(Method):
 
     title = "SH"
     paper = "Weiss, Torralba, Fergus: Spectral Hashing, NIPS 2008"
-    notes = ("Exact and deterministic: the seed has no influence.",)
+    choices = ("Exact and deterministic: the seed has no influence.",)
+    seeded = False
+    cost = "One pass over the videos for their principal directions. Seconds."
 
     def prepare(self, train: Videos) -> None:
         """Compute the principal directions and the videos along them."""

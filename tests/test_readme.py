@@ -11,6 +11,7 @@ import pytest
 
 from benchmark import registry
 from benchmark.cli import parser
+from benchmark.commands.listing import describe_methods, markdown_card
 
 README = registry.ROOT / "README.md"
 
@@ -71,3 +72,10 @@ def test_every_command_of_the_readme_is_understood():
 def test_every_guest_is_in_the_readme(name):
     text = README.read_text(encoding="utf-8")
     assert not [guest for guest in getattr(registry, name)() if f"`{guest}`" not in text]
+
+
+def test_the_cards_are_those_that_the_command_prints():
+    shown = re.search(r"<!-- cards -->\n(.*?)<!-- end of cards -->", README.read_text(encoding="utf-8"), re.DOTALL)
+    rows = describe_methods(counted=True)
+    assert shown and shown.group(1) == "\n\n".join(markdown_card(row) for row in rows) + "\n"
+    assert all(row["cost"] for row in rows)

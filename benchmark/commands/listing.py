@@ -15,7 +15,8 @@ def add(verbs: Any) -> None:
     parser = verbs.add_parser("list", help="show methods or datasets", description="Show what the checkout offers.")
     parser.add_argument("what", choices=("methods", "datasets"))
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--verbose", action="store_true", help="methods: settings, presets and notes as well")
+    parser.add_argument("--verbose", action="store_true", help="methods: their whole cards, with every setting")
+    parser.add_argument("--markdown", action="store_true", help="methods: their cards as Markdown, without settings")
     shared.add_roots(parser)
     parser.set_defaults(call=call_list)
     parser = verbs.add_parser("status", help="show the state of every cell in a results folder")
@@ -26,7 +27,10 @@ def add(verbs: Any) -> None:
 
 def call_list(args: argparse.Namespace) -> int:
     """Run ``list``."""
-    rows = describe_methods() if args.what == "methods" else describe_datasets(args)
+    rows = describe_methods(args.verbose or args.markdown) if args.what == "methods" else describe_datasets(args)
+    if args.markdown and args.what == "methods":
+        print("\n\n".join(markdown_card(row) for row in rows if not row["unavailable"]))
+        return 0
     if args.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
@@ -35,9 +39,12 @@ def call_list(args: argparse.Namespace) -> int:
     return 0
 
 
-def describe_methods() -> list[dict[str, Any]]:
-    """Return one plain dictionary per method; a method that cannot be loaded has its reason in ``unavailable``."""
-    from benchmark import registry
+def describe_methods(counted: bool = False) -> list[dict[str, Any]]:
+    """Return one plain dictionary per method; a method that cannot be loaded has its reason in ``unavailable``.
+
+    counted: build each trained network and count its parameters and operations as well.
+    """
+    from benchmark import cost, registry
     from benchmark.errors import BadInput
 
     rows: list[dict[str, Any]] = []
@@ -58,11 +65,14 @@ def describe_methods() -> list[dict[str, Any]]:
                 "title": cls.title,
                 "paper": cls.paper,
                 "source": cls.source,
-                "notes": list(cls.notes),
+                "differences": list(cls.differences),
+                "choices": list(cls.choices),
+                "cost": cls.cost,
                 "variants": {key: dict(value) for key, value in cls.variants.items()},
                 "presets": {key: dict(value) for key, value in cls.presets.items()},
                 "settings": settings,
                 "unavailable": None,
+                **(cost.network_cost(cls) or {} if counted else {}),
             }
         )
     return rows
@@ -97,12 +107,47 @@ def _print_method(row: dict[str, Any], verbose: bool) -> None:
     print(f"{row['name']:<14} {row['paper']}")
     if not verbose:
         return
-    for label in ("source", "notes", "variants", "presets"):
-        value = row[label]
-        for line in [value] if isinstance(value, str) else value if isinstance(value, list) else _pairs(value):
-            print(f"{'':<14} {label.removesuffix('s') if label != 'notes' else 'note'}: {line}") if line else None
+    for label, lines in card(row):
+        for line in lines:
+            print(f"{'':<14} {label}: {line}")
     for setting in row["settings"]:
         print(f"{'':<14} {setting['key']} = {setting['default']}: {setting['description']}")
+
+
+def card(row: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return what a method's card says, as labels with their lines; a label without lines is left out."""
+    lines = [
+        ("source", [row["source"]] if row["source"] else []),
+        ("paper and released code", row["differences"]),
+        ("our choice", row["choices"]),
+        ("variant", _pairs(row["variants"]) if len(row["variants"]) > 1 else []),
+        ("preset", _pairs(row["presets"])),
+        ("cost", [" ".join(filter(None, (_counted(row), row["cost"])))]),
+    ]
+    return [(label, found) for label, found in lines if any(found)]
+
+
+def markdown_card(row: dict[str, Any]) -> str:
+    """Return a method's card as Markdown."""
+    parts = [f"### `{row['name']}`: {row['title']}", f"{row['paper'][0].upper()}{row['paper'][1:]}."]
+    for label, lines in card(row):
+        start = f"- **{label.capitalize()}.**"
+        if label in ("variant", "preset"):
+            parts.append(f"{start} " + "; ".join(f"`{line.replace(': ', '` ', 1)}" for line in lines))
+        elif len(lines) == 1:
+            parts.append(f"{start} {lines[0]}")
+        else:
+            parts += [start, *(f"  - {line}" for line in lines)]
+    return "\n".join([parts[0], "", parts[1], "", *parts[2:]])
+
+
+def _counted(row: dict[str, Any]) -> str:
+    if "parameters" not in row:
+        return ""
+    return (
+        f"{row['parameters']:,} parameters, and {row['encode_gflop']:.2g} GFLOP to encode a video of 25 x 4096 in "
+        "64 bits, by default."
+    )
 
 
 def _pairs(table: dict[str, Any]) -> list[str]:

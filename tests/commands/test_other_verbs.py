@@ -34,6 +34,17 @@ def test_list_methods(call):
     assert "mask_ratio = " in text
 
 
+def test_verbose_cards_count_parameters_as_the_facts_give_them(call):
+    _, text = call("list", "methods", "--json", "--verbose")
+    rows = {row["name"]: row for row in json.loads(text)}
+    assert rows["mcmsh"]["parameters"] == 1_761_397
+    dead = 1_049_344  # of BTH's released network: embeddings that nothing reads
+    assert rows["bth"]["parameters"] == 3_170_624 - dead
+    # The widest product of MCMSH is that of the first layer.
+    assert rows["mcmsh"]["encode_gflop"] > 2 * 25 * 4096 * 256 / 1e9
+    assert "parameters" not in rows["itq"]
+
+
 def test_list_datasets_says_what_is_present_and_where_the_rest_is_obtained(call):
     _, text = call("list", "datasets", "--json")
     rows = {row["name"]: row for row in json.loads(text)}
