@@ -1,4 +1,4 @@
-"""Nothing is lost: SIGKILL in training, Ctrl-C, and two runs at once on one results folder."""
+"""Nothing is lost: SIGKILL in training and in an artefact, Ctrl-C, and two runs at once on one results folder."""
 
 import os
 import signal
@@ -60,6 +60,57 @@ def test_killed_in_training_and_started_again_equals_uninterrupted(tiny, cache_r
     assert resumed.metrics == whole.metrics
     for split, expected in codes(tmp_path / "whole").items():
         assert np.array_equal(codes(tmp_path / "killed")[split].packed, expected.packed)
+    assert not list((tmp_path / "killed").rglob("*.tmp"))
+
+
+DIES_IN_AN_ARTEFACT = """
+import os, signal, sys
+import numpy
+from benchmark.cli import main
+
+def half(stream, **arrays):
+    whole(stream, **arrays)
+    stream.flush()
+    if os.path.basename(stream.name).startswith(f".{sys.argv[1]}"):
+        stream.truncate(stream.tell() // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+whole, numpy.savez = numpy.savez, half
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "artefact", "settings"),
+    [
+        ("bth", "bth-graph", ["bth.width=16", "bth.anchors=12", "bth.pretrain_epochs=2"]),
+        ("chain", "scenes", ["chain.width=16", "chain.depth=1", "chain.heads=2"]),
+        ("mcmsh", "pooled-structure", ["mcmsh.width=16", "mcmsh.anchors=12"]),
+    ],
+)
+def test_killed_in_the_middle_of_an_artefact(tiny, tmp_path, method, artefact, settings):
+    def words(name):
+        folders = ["--cache", tmp_path / name / "cache", "--results", tmp_path / name / "results"]
+        chosen = ["--methods", method, "--bits", "8", "--epochs", "2", "--datasets", tiny, "--set", *settings]
+        return [str(word) for word in ["run", "--device", "cpu", "--no-page", *folders, *chosen]]
+
+    def python(*arguments):
+        done = subprocess.run([sys.executable, *arguments], cwd=registry.ROOT, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = python("-c", DIES_IN_AN_ARTEFACT, artefact, *words("killed"))
+    assert code == -signal.SIGKILL, text
+    assert not list((tmp_path / "killed").rglob(f"{artefact}*.npz"))
+    assert list((tmp_path / "killed").rglob(f".{artefact}*.tmp"))
+    for name in ("killed", "whole"):
+        code, text = python("-m", "benchmark", *words(name))
+        assert code == 0, text
+    (again,) = record.scan(tmp_path / "killed" / "results").records
+    (whole,) = record.scan(tmp_path / "whole" / "results").records
+    assert again.training.stages[-1]["losses"] == whole.training.stages[-1]["losses"]
+    assert again.metrics == whole.metrics
+    for split, expected in codes(tmp_path / "whole" / "results").items():
+        assert np.array_equal(codes(tmp_path / "killed" / "results")[split].packed, expected.packed)
     assert not list((tmp_path / "killed").rglob("*.tmp"))
 
 
