@@ -196,6 +196,17 @@ def test_kmeans_is_lloyd_from_sampled_points():
     assert np.array_equal(found, kmeans(points, 12, np.random.default_rng(3)))
 
 
+def test_kmeans_takes_the_tightest_of_several_clusterings():
+    points = np.random.default_rng(4).normal(size=(300, 5)).astype(np.float32)
+    spread = lambda centres: nearest_anchors(points, centres, 1)[1].sum()  # noqa: E731
+    rng = np.random.default_rng(5)
+    apart = [kmeans(points, 20, rng) for _ in range(4)]
+    best = kmeans(points, 20, np.random.default_rng(5), starts=4)
+    assert len({len(centres) for centres in apart}) > 1 or len({float(spread(centres)) for centres in apart}) == 4
+    assert any(np.array_equal(best, centres) for centres in apart)
+    assert spread(best) == min(spread(centres) for centres in apart)
+
+
 def test_kmeans_drops_double_draws_and_empty_clusters():
     points = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     draws = np.unique(np.random.default_rng(2).integers(40, size=30))
