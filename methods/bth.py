@@ -109,8 +109,8 @@ class BTH(TrainedMethod):
     Config = BTHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fcvid": {"anchors": 2000, "batch_size": 256, "epochs": 56},  # the authors' only configuration
-        # Ours: about 23 training videos for each anchor, as on FCVID, and batches that leave some steps in an epoch. With
-        # so few videos one clustering differs much from the next; the tightest of ten differs less.
+        # Ours: about 23 training videos for each anchor, as on FCVID, and batches that leave some steps in an epoch.
+        # With few videos one clustering differs much from the next; the tightest of ten differs less.
         "activitynet": {"anchors": 400, "batch_size": 128},
         "ucf101": {"anchors": 400, "anchor_starts": 10, "batch_size": 128, "pretrain_epochs": 20},
         "hmdb51": {"anchors": 150, "anchor_starts": 10, "batch_size": 128, "pretrain_epochs": 20},
