@@ -11,12 +11,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from benchmark.errors import BadInput
 from benchmark.method import Batch, FrameShape, Imported, Videos
 from benchmark.training import Draws, Stage, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.anchors import anchor_count, kmeans, nearest_anchors
-from methods.parts.checkpoints import authors_state
+from methods.parts.checkpoints import authors_state, sizes
 from methods.parts.corruption import corrupt
 from methods.parts.gates import GatedMixer
 from methods.parts.neighbours import MIDDLE, SIMILAR, TagGraph, tag_graph
@@ -240,14 +239,14 @@ class MCMSH(TrainedMethod):
         All sizes follow from the shapes, the number of frames included.
         """
         state = authors_state(payload if "model_state_dict" in payload else {"model_state_dict": payload})
-        width, dim = _size(state, "mc_mlp.preproj.weight", 2)
-        frames, *_ = _size(state, "mc_mlp.lrd.fc1.weight", 3)
-        bits, _ = _size(state, "binary.weight", 2)
+        width, dim = sizes(state, "mc_mlp.preproj.weight")
+        frames, *_ = sizes(state, "mc_mlp.lrd.fc1.weight", 3)
+        bits, _ = sizes(state, "binary.weight")
         config = {
             "width": width,
-            "expansion": _size(state, "mc_mlp.channel_mixer.mlp.fc1.weight", 2)[0] // width,
-            "frame_reduction": _reduction(frames, _size(state, "mc_mlp.token_mixer.lrd.conv.weight", 2)[0], 4),
-            "channel_reduction": _reduction(width, _size(state, "mc_mlp.lrd.conv.weight", 2)[0], 16),
+            "expansion": sizes(state, "mc_mlp.channel_mixer.mlp.fc1.weight")[0] // width,
+            "frame_reduction": _reduction(frames, sizes(state, "mc_mlp.token_mixer.lrd.conv.weight")[0], 4),
+            "channel_reduction": _reduction(width, sizes(state, "mc_mlp.lrd.conv.weight")[0], 16),
         }
         return Imported(bits, FrameShape(frames, dim), config, {"alpha": torch.ones(()), **state})
 
@@ -265,14 +264,6 @@ def companions(graph: TagGraph, rows: np.ndarray, draws: Draws) -> tuple[np.ndar
     clash = graph.tag_of(second, first) == SIMILAR
     second[clash] = graph.sample(MIDDLE, rows[clash], again[clash])
     return similar, np.stack([rows, partners, graph.sample(SIMILAR, rows, positive), first, second], axis=1)
-
-
-def _size(state: Mapping[str, Tensor], key: str, rank: int) -> tuple[int, ...]:
-    value = state.get(key)
-    if value is None or value.ndim != rank:
-        found = "nothing" if value is None else f"shape {tuple(value.shape)}"
-        raise BadInput("the checkpoint is of another network", key=key, expected=f"{rank} axes", found=found)
-    return tuple(value.shape)
 
 
 def _reduction(lines: int, hidden: int, usual: int) -> int:

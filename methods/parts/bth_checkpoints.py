@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmark.errors import BadInput
 from benchmark.method import FrameShape, Imported
 from methods.parts.bert import position_table
-from methods.parts.checkpoints import authors_state
+from methods.parts.checkpoints import authors_state, depth, sizes
 
 UNUSED = ("bert.embedding.token.", "bert.embedding.segment.", "bert2.", "project.")
 """What no computation reads: two embeddings, and a second encoder and a layer of the older class."""
@@ -24,19 +24,11 @@ def translate(payload: Mapping[str, Any]) -> Imported:
     found = authors_state(payload if ENTRY in payload else {ENTRY: payload})
     named = {re.sub(r"^bert1\.", "bert.", name): value for name, value in found.items()}
     state = {name: value for name, value in named.items() if not name.startswith(UNUSED)}
-    width, dim = _matrix(state, "bert.embedding.frame_map.weight")
-    bits, _ = _matrix(state, "binary.weight")
+    width, dim = sizes(state, "bert.embedding.frame_map.weight")
+    bits, _ = sizes(state, "binary.weight")
     _check_positions(state.pop(POSITIONS, None), width)
-    layers = {match[1] for name in state if (match := re.match(r"bert\.transformer_blocks\.(\d+)\.", name))}
-    return Imported(bits, FrameShape(0, dim), {"width": width, "layers": len(layers)}, state)
-
-
-def _matrix(state: Mapping[str, Tensor], key: str) -> tuple[int, int]:
-    value = state.get(key)
-    if value is None or value.ndim != 2:
-        found = "nothing" if value is None else f"shape {tuple(value.shape)}"
-        raise BadInput("the checkpoint is of another network", key=key, expected="a matrix", found=found)
-    return value.shape[0], value.shape[1]
+    layers = depth(state, "bert.transformer_blocks")
+    return Imported(bits, FrameShape(0, dim), {"width": width, "layers": layers}, state)
 
 
 def _check_positions(table: Tensor | None, width: int) -> None:

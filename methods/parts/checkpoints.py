@@ -44,26 +44,28 @@ class AutoencoderSizes(NamedTuple):
 
 def autoencoder_sizes(state: Mapping[str, Tensor]) -> AutoencoderSizes:
     """Return the sizes; raises BadInput where a tensor that tells one is missing or of another rank."""
-    width, dim = _matrix(state, "encoder.patch_embed.weight")
+    width, dim = sizes(state, "encoder.patch_embed.weight")
     return AutoencoderSizes(
         dim=dim,
-        bits=_matrix(state, "binary.weight")[0],
+        bits=sizes(state, "binary.weight")[0],
         width=width,
-        depth=_depth(state, "encoder"),
-        inner=_matrix(state, "encoder.blocks.0.attn.qkv.weight")[0] // 3,
-        decoder_width=_matrix(state, "encoder_to_decoder.weight")[0],
-        decoder_depth=_depth(state, "decoder"),
+        depth=depth(state, "encoder.blocks"),
+        inner=sizes(state, "encoder.blocks.0.attn.qkv.weight")[0] // 3,
+        decoder_width=sizes(state, "encoder_to_decoder.weight")[0],
+        decoder_depth=depth(state, "decoder.blocks"),
     )
 
 
-def _matrix(state: Mapping[str, Tensor], key: str) -> tuple[int, int]:
+def sizes(state: Mapping[str, Tensor], key: str, rank: int = 2) -> tuple[int, ...]:
+    """Return the shape of a tensor; raises BadInput where it is missing or has another number of axes."""
     value = state.get(key)
-    if value is None or value.ndim != 2:
+    if value is None or value.ndim != rank:
         found = "nothing" if value is None else f"shape {tuple(value.shape)}"
-        raise BadInput("the checkpoint is of another network", key=key, expected="a matrix", found=found)
-    return value.shape[0], value.shape[1]
+        raise BadInput("the checkpoint is of another network", key=key, expected=f"{rank} axes", found=found)
+    return tuple(value.shape)
 
 
-def _depth(state: Mapping[str, Tensor], part: str) -> int:
-    found = [re.match(rf"{part}\.blocks\.(\d+)\.", key) for key in state]
+def depth(state: Mapping[str, Tensor], blocks: str) -> int:
+    """Return how many blocks the state holds under ``<blocks>.0.``, ``<blocks>.1.`` and so on."""
+    found = [re.match(rf"{re.escape(blocks)}\.(\d+)\.", key) for key in state]
     return 1 + max((int(match[1]) for match in found if match), default=-1)
