@@ -13,17 +13,17 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, scan
-from reports import curves, matrix, provenance, style, svg, tables
+from reports import curves, matrix, paper, provenance, style, svg, tables
 from reports.matrix import Group
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv)")
+OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
 MANIFEST = "files.json"
 """Names of the figures and tables that a build wrote, so that the next one can take away what it no longer makes."""
 
 
 def build(results: Path, out: Path, expected: Sequence[dict[str, Any]] = ()) -> Path:
-    """Write ``out/index.html``, ``out/figures`` (SVG and PDF) and ``out/tables`` (CSV); return the page's path.
+    """Write ``out/index.html`` with figures (SVG, PDF) and tables (CSV, LaTeX, Markdown) beside it; return its path.
 
     ``expected`` are cells that were asked for: dictionaries with dataset, method, bits and seed, and if known
     method_title, dataset_title, variant, config, budget, reason (why it was not run) and command (that fills it).
@@ -76,8 +76,13 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
     """Return what the page shows of a group; its figures and tables are added to ``files``."""
     panels = []
     for preset in group.presets:
-        table_name = f"tables/map-{style.slug(group.slug, preset)}.csv"
-        files[table_name] = tables.map_csv(group, preset).encode()
+        stem = f"tables/map-{style.slug(group.slug, preset)}"
+        written = {
+            "csv": tables.map_csv(group, preset),
+            "tex": paper.latex(group, preset, methods),
+            "md": paper.markdown(group, preset, methods),
+        }
+        files |= {f"{stem}.{kind}": text.encode() for kind, text in written.items()}
         figures = []
         for kind in curves.KINDS:
             drawings = [curves.draw(group, preset, bits, kind, methods) for bits in group.bits]
@@ -98,7 +103,7 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
                 figures.append({"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": shown})
         panels.append({
             "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
-            "table": tables.table(group, preset, methods), "csv": table_name, "figures": figures,
+            "table": tables.table(group, preset, methods), "stem": stem, "figures": figures,
         })  # fmt: skip
     return {
         "slug": group.slug,
