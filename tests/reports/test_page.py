@@ -226,7 +226,7 @@ def test_two_builds_are_identical_to_the_byte(tmp_path):
     second = page.build(tmp_path / "results", tmp_path / "again")
     files = {p.relative_to(first.parent): p.read_bytes() for p in first.parent.rglob("*") if p.is_file()}
     again = {p.relative_to(second.parent): p.read_bytes() for p in second.parent.rglob("*") if p.is_file()}
-    assert len(files) == 1 + 1 + 3 + 12
+    assert len(files) == 1 + 1 + 7 + 12
     assert files == again
 
 
