@@ -52,11 +52,6 @@ class BTHConfig(AdamConfig):
         ge=1,
         description="anchors asked for; authors' configuration. At most one for every 7 training videos; ours",
     )
-    anchor_starts: int = Field(
-        1,
-        ge=1,
-        description="clusterings from other first centres, of which the tightest is taken; authors' code has one",
-    )
     reconstruction_weight: float = Field(0.92, ge=0, description="weight of the reconstruction term; authors' code")
     neighbour_weight: float = Field(0.08, ge=0, description="weight of the pairwise similarity term; authors' code")
     anchor_weight: float = Field(0.8, ge=0, description="weight of the regression to the anchor; authors' code")
@@ -110,10 +105,9 @@ class BTH(TrainedMethod):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fcvid": {"anchors": 2000, "batch_size": 256, "epochs": 56},  # the authors' only configuration
         # Ours: about 23 training videos for each anchor, as on FCVID, and batches that leave some steps in an epoch.
-        # With few videos one clustering differs much from the next; the tightest of ten differs less.
         "activitynet": {"anchors": 400, "batch_size": 128},
-        "ucf101": {"anchors": 400, "anchor_starts": 10, "batch_size": 128, "pretrain_epochs": 20},
-        "hmdb51": {"anchors": 150, "anchor_starts": 10, "batch_size": 128, "pretrain_epochs": 20},
+        "ucf101": {"anchors": 400, "batch_size": 128, "pretrain_epochs": 20},
+        "hmdb51": {"anchors": 150, "batch_size": 128, "pretrain_epochs": 20},
         # Ours: a minute of training on two cores. Chosen on videos held out from the training split.
         "moving_digits": {
             "width": 128,
@@ -190,8 +184,7 @@ class BTH(TrainedMethod):
                 next_step="run it again with --rerun failed, which starts from scratch",
             )
         latent = self._latent(train)
-        count = anchor_count(self.config.anchors, len(latent))
-        anchors = kmeans(latent, count, self.run.rng("anchors"), self.config.anchor_starts)
+        anchors = kmeans(latent, anchor_count(self.config.anchors, len(latent)), self.run.rng("anchors"))
         nearest, _ = nearest_anchors(latent, anchors, 1)
         return {"anchors": anchors, "nearest": nearest[:, 0], **tag_graph(latent, anchors).arrays()}
 

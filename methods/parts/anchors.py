@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -22,7 +22,9 @@ def anchor_count(wanted: int, videos: int) -> int:
     return max(1, min(wanted, videos // VIDEOS_PER_ANCHOR))
 
 
-def kmeans(points: np.ndarray, count: int, rng: np.random.Generator, starts: int = 1) -> np.ndarray:
+def kmeans(
+    points: np.ndarray, count: int, rng: np.random.Generator, starts: int = 1, spread: bool = False
+) -> np.ndarray:
     """Return K-means centres of ``points`` (n, d) float32 as (m, d) float32, m <= ``count``.
 
     The first centres are ``count`` points drawn with replacement; equal ones count once, so m is smaller than
@@ -30,9 +32,10 @@ def kmeans(points: np.ndarray, count: int, rng: np.random.Generator, starts: int
     and the order is that of the first member in ``points``. Source: BTH's code, with its loops replaced by
     scikit-learn, which moves a centre that loses all points on the way to a far point instead of dropping it.
 
-    starts: how many times to draw (ours; 1 in BTH's code); the clustering with the least sum of squares is returned.
+    starts: how many clusterings to make (ours; 1 in BTH's code), of which the one with the least sum of squares is
+    returned. spread: draw the first centres far from each other, by k-means++ (ours).
     """
-    drawn = [np.unique(points[rng.integers(len(points), size=count)], axis=0) for _ in range(starts)]
+    drawn = [np.unique(points[_first(points, count, rng, spread)], axis=0) for _ in range(starts)]
     # More threads would add up their partial sums in an order that is left to chance.
     with threadpool_limits(limits=2, user_api="openmp"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -40,6 +43,14 @@ def kmeans(points: np.ndarray, count: int, rng: np.random.Generator, starts: int
         found = min(runs, key=lambda run: run.inertia_)
     labels, place = np.unique(found.labels_, return_index=True)
     return np.ascontiguousarray(found.cluster_centers_[labels[np.argsort(place)]], dtype=np.float32)
+
+
+def _first(points: np.ndarray, count: int, rng: np.random.Generator, spread: bool) -> np.ndarray:
+    """Return the indices of the points that are the first centres."""
+    if spread:
+        chosen: np.ndarray = kmeans_plusplus(points, count, random_state=int(rng.integers(2**31)))[1]
+        return chosen
+    return rng.integers(len(points), size=count)
 
 
 def nearest_anchors(points: np.ndarray, anchors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -205,6 +205,11 @@ def test_kmeans_takes_the_tightest_of_several_clusterings():
     assert len({len(centres) for centres in apart}) > 1 or len({float(spread(centres)) for centres in apart}) == 4
     assert any(np.array_equal(best, centres) for centres in apart)
     assert spread(best) == min(spread(centres) for centres in apart)
+    far = kmeans(points, 20, np.random.default_rng(5), spread=True)
+    assert far.shape == (20, 5) and np.array_equal(far, kmeans(points, 20, np.random.default_rng(5), spread=True))
+    lonely = np.concatenate([points[:1] + 100, points])
+    nearest = nearest_anchors(lonely, kmeans(lonely, 5, np.random.default_rng(0), spread=True), 1)[1]
+    assert nearest[0] < 1, "a far video is among the first centres"
 
 
 def test_kmeans_drops_double_draws_and_empty_clusters():
