@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, scan
-from reports import curves, matrix, paper, provenance, style, svg, tables
+from reports import curves, matrix, paper, provenance, published, style, svg, tables
 from reports.matrix import Group
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -111,6 +111,7 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
         "name": group.name,
         "card": provenance.card(group),
         "panels": panels,
+        "published": published.comparisons(group),
     }
 
 

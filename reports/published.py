@@ -1,0 +1,137 @@
+"""Published numbers beside measured ones, and why they may differ.
+
+``data/published.csv`` holds what papers' repositories state, each line with its source. A difference is shown only
+where data, budget and protocol are those of the published number; everything else is told and never subtracted.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports import style
+from reports.matrix import PLAIN_VARIANT, Group, Row
+from reports.tables import mean
+
+FILE = Path(__file__).resolve().parent / "data" / "published.csv"
+PRESET = "field"
+"""The protocol preset that counts as the papers do."""
+FIELD = {"denominator": "k", "self_match": "include"}
+"""The options without which a number is another metric than the published one."""
+SETTINGS = re.compile(r"--set((?: (?!--)\S+)+)")
+TIES = "the published order inside one Hamming distance depends on an unstable sort"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers of one source: method, dataset, code length, and values at K."""
+
+    method: str
+    dataset: str
+    bits: int
+    metric: str
+    source: str
+    values: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row's cells of one code length beside one source.
+
+    ``points`` are K, published value, measured mean, deviation (None for one seed) and difference, rounded as text;
+    the difference is empty where ``hindrances`` are. ``remarks`` are reasons for a difference that hinder nothing.
+    """
+
+    label: str
+    bits: int
+    source: str
+    points: tuple[tuple[str, ...], ...]
+    hindrances: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+@functools.cache
+def load() -> tuple[Published, ...]:
+    """Return the published numbers, in the order of the file."""
+    with open(FILE, newline="", encoding="utf-8") as stream:
+        lines = list(csv.DictReader(stream))
+    names = ("method", "dataset", "bits", "metric", "source")
+    found = []
+    for key, same in itertools.groupby(lines, key=lambda line: tuple(line[name] for name in names)):
+        method, dataset, bits, metric, source = key
+        values = tuple((int(line["k"]), float(line["value"])) for line in same)
+        found.append(Published(method, dataset, int(bits), metric, source, values))
+    return tuple(found)
+
+
+def comparisons(group: Group, published: Iterable[Published] | None = None) -> list[Comparison]:
+    """Return a comparison for every row, code length and source that have both numbers."""
+    known = load() if published is None else list(published)
+    return [
+        found
+        for row in group.rows
+        for bits in group.bits
+        for entry in known
+        if entry.bits == bits
+        and entry.dataset.casefold() == group.name.casefold()
+        and entry.method.casefold() in (row.method.casefold(), row.title.casefold())
+        and (found := _compare(group, row, entry)) is not None
+    ]
+
+
+def _compare(group: Group, row: Row, entry: Published) -> Comparison | None:
+    records = [record for record in row.done(entry.bits) if PRESET in record.metrics]
+    hindrances = _hindrances(group, row, entry)
+    points = []
+    for k, value in entry.values:
+        ours = mean(records, PRESET, style.metric_key("map", k))
+        if ours.mean is not None:
+            spread = "" if ours.deviation is None else f"±{style.rounded(ours.deviation)}"
+            difference = "" if hindrances else f"{ours.mean - value:+.{style.DECIMALS}f}".replace("-", "−")
+            points.append((style.cut_label(k), style.rounded(value), style.rounded(ours.mean), spread, difference))
+    if not points:
+        return None
+    remarks = _remarks(row, entry, len(records))
+    return Comparison(row.label, entry.bits, entry.source, tuple(points), tuple(hindrances), tuple(remarks))
+
+
+def _hindrances(group: Group, row: Row, entry: Published) -> list[str]:
+    """Return why the two numbers do not measure the same thing."""
+    said = []
+    if group.data is None or group.data.subset:
+        said.append("measured on a subset of the published videos")
+    elif any(split.official is not None and split.n != split.official for split in group.data.splits.values()):
+        said.append("measured on other videos than the published ones")
+    if row.budgeted:
+        said.append(f"trained under a budget ({style.settings_text(row.budget)})")
+    options: dict[str, Any] = row.protocols.get(PRESET, {})
+    other = [f"{key} is {options.get(key)}" for key, usual in FIELD.items() if options.get(key) != usual]
+    if other:
+        said.append(f"another protocol ({', '.join(other)})")
+    if re.search(r"first \d+ test videos", entry.source):
+        said.append("the published number is over the first test videos only")
+    if "not stated" in entry.source:
+        said.append("the published code length is not stated")
+    return said
+
+
+def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
+    """Return what may explain a difference."""
+    said = []
+    if "best test" in entry.metric:
+        said.append("the published epoch was chosen on the test queries, ours is the last")
+    elif "last in-training" in entry.metric:
+        said.append("the published number is the last evaluation during training")
+    changed = {words for r in row.done(entry.bits) if (words := " ".join(SETTINGS.findall(r.rerun or "")).strip())}
+    if changed:
+        said.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")
+    if row.variant not in ("", PLAIN_VARIANT):
+        said.append(f"reading: {style.one_line(row.variant)}")
+    said.append(f"{seeds} seed{'s' if seeds != 1 else ''} here, one number there")
+    return [*said, TIES]
