@@ -122,25 +122,44 @@ def draw(group: Group, preset: str, bits: int, kind: str, methods: Sequence[str]
         return None
     name = style.slug(group.slug, preset, bits, kind)
     with rc_context({**SETTINGS, "svg.hashsalt": name}):
-        figure = _figure(found, kind)
-        svg, pdf = io.BytesIO(), io.BytesIO()
-        figure.savefig(
-            svg, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
-        figure.savefig(
-            pdf, format="pdf", transparent=True, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer"))
-        )
-    return Drawing(name, svg.getvalue(), pdf.getvalue(), _words(group, preset, bits, kind, found))
+        svg, pdf = saved(_figure(found, kind))
+    return Drawing(name, svg, pdf, _words(group, preset, bits, kind, found))
+
+
+def saved(figure: Figure) -> tuple[bytes, bytes]:
+    """Return a figure as SVG and PDF, without dates."""
+    svg, pdf = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    figure.savefig(pdf, format="pdf", transparent=True, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
+    return svg.getvalue(), pdf.getvalue()
+
+
+def frame(labels: Sequence[str]) -> tuple[Figure, Any]:
+    """Return a figure of one paper column and its axes, with room below for a legend of these labels."""
+    room = LEGEND_LINE * -(-len(labels) // _columns(labels)) + 0.05
+    height = PLOT_HEIGHT + room
+    figure = Figure(figsize=(WIDTH, height))
+    bottom = (BOTTOM + room) / height
+    axes = figure.add_axes((LEFT / WIDTH, bottom, 1 - (LEFT + RIGHT) / WIDTH, 1 - bottom - TOP / height))
+    return figure, axes
+
+
+def legend(figure: Figure, entries: Sequence[tuple[str, style.Look]]) -> None:
+    """Set the legend of labels and looks below the axes."""
+    figure.legend(
+        handles=[Line2D([], [], label=label, **line(look)) for label, look in entries], loc="lower center",
+        ncols=_columns([label for label, _ in entries]), frameon=False, borderaxespad=0.1, handlelength=2.6,
+        columnspacing=1.2, labelspacing=0.25, borderpad=0.1,
+    )  # fmt: skip
+
+
+def _columns(labels: Sequence[str]) -> int:
+    longest = max(len(label) for label in labels)
+    return max(1, min(len(labels), int((WIDTH - 0.1) / (0.36 + 0.062 * longest))))
 
 
 def _figure(found: Sequence[Curve], kind: str) -> Figure:
-    longest = max(len(curve.label) for curve in found)
-    columns = max(1, min(len(found), int((WIDTH - 0.1) / (0.36 + 0.062 * longest))))
-    legend = LEGEND_LINE * -(-len(found) // columns) + 0.05
-    height = PLOT_HEIGHT + legend
-    figure = Figure(figsize=(WIDTH, height))
-    bottom = (BOTTOM + legend) / height
-    axes = figure.add_axes((LEFT / WIDTH, bottom, 1 - (LEFT + RIGHT) / WIDTH, 1 - bottom - TOP / height))
+    figure, axes = frame([curve.label for curve in found])
     for curve in found:
         _plot(axes, curve, kind)
     axes.set_xlabel(AXES[kind][0])
@@ -152,25 +171,21 @@ def _figure(found: Sequence[Curve], kind: str) -> Figure:
     else:
         axes.set_xlim(0, 1.02)
     axes.set_ylim(0, 1.02)
-    handles = [Line2D([], [], label=curve.label, **_line(curve.look)) for curve in found]
-    figure.legend(
-        handles=handles, loc="lower center", ncols=columns, frameon=False, borderaxespad=0.1, handlelength=2.6,
-        columnspacing=1.2, labelspacing=0.25, borderpad=0.1,
-    )  # fmt: skip
+    legend(figure, [(curve.label, curve.look) for curve in found])
     return figure
 
 
 def _plot(axes: Any, curve: Curve, kind: str) -> None:
     marks = None if kind == "map_k" else _spaced(curve.x, curve.y)
-    line = Line2D(curve.x, curve.y, markevery=marks, **_line(curve.look))
-    axes.add_line(line)
+    axes.add_line(Line2D(curve.x, curve.y, markevery=marks, **line(curve.look)))
     if kind == "map_k" and curve.spread is not None:
         axes.fill_between(
             curve.x, curve.y - curve.spread, curve.y + curve.spread, color=curve.look.colour, alpha=0.15, lw=0
         )
 
 
-def _line(look: style.Look) -> dict[str, Any]:
+def line(look: style.Look) -> dict[str, Any]:
+    """Return the properties of a line with markers."""
     return {
         "color": look.colour, "linestyle": look.dash, "linewidth": 1.3,
         "marker": look.marker, "markersize": 4.2, "markeredgewidth": 0.8,

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, scan
-from reports import curves, matrix, paper, provenance, published, style, svg, tables
+from reports import cost, curves, matrix, paper, provenance, published, style, svg, tables
 from reports.matrix import Group
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -91,28 +91,33 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
                 if drawing is None:
                     continue
                 files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
-                shown.append(
-                    {
-                        "bits": bits,
-                        "svg": Markup(svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}")),
-                        "alt": drawing.alt,
-                        "name": drawing.name,
-                    }
-                )
+                shown.append({"bits": bits, **_shown(drawing)})
             if shown:
                 figures.append({"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": shown})
         panels.append({
             "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
             "table": tables.table(group, preset, methods), "stem": stem, "figures": figures,
         })  # fmt: skip
+    price = cost.table(group, cost.PRESET, methods)
+    drawing = cost.draw(group, cost.PRESET, methods)
+    if drawing is not None:
+        files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
+        price["figure"] = _shown(drawing)
     return {
         "slug": group.slug,
+        "cost": price,
         "label": group.label,
         "name": group.name,
         "card": provenance.card(group),
         "panels": panels,
         "published": published.comparisons(group),
     }
+
+
+def _shown(drawing: curves.Drawing) -> dict[str, Any]:
+    """Return a figure as the page sets it inline."""
+    inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}")
+    return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
 
 
 def _protocols(group: Group, preset: str) -> list[str]:

@@ -188,7 +188,7 @@ def test_page_is_self_contained_and_its_files_exist(whole):
     assert not re.search(r"url\(\s*['\"]?(?!#)", text)
     assert "@import" not in text and "<link" not in text
     figures = {p.name for p in (path.parent / "figures").iterdir()}
-    assert len(figures) == 2 * 2 * 3 * 3 * 2
+    assert len(figures) == 2 * 2 * 3 * 3 * 2 + 2 * 2
     assert sum(reference.startswith("figures/") for reference in parsed.references) == len(figures)
 
 
@@ -200,7 +200,7 @@ def test_page_is_accessible_in_structure(whole):
     for table in parsed.tables:
         assert all("scope" in row[0] for row in table["rows"] if len(row) > 1)
     drawings = [attrs for tag, attrs in parsed.tags if tag == "svg"]
-    assert len(drawings) == 36
+    assert len(drawings) == 36 + 2
     assert all(a["role"] == "img" and a["aria-labelledby"] in parsed.ids for a in drawings)
     assert "mAP at K, UCF101, 64 bits, field protocol. ConMH 0." in parsed.text
     levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch(r"h[1-6]", tag)]
@@ -226,7 +226,7 @@ def test_two_builds_are_identical_to_the_byte(tmp_path):
     second = page.build(tmp_path / "results", tmp_path / "again")
     files = {p.relative_to(first.parent): p.read_bytes() for p in first.parent.rglob("*") if p.is_file()}
     again = {p.relative_to(second.parent): p.read_bytes() for p in second.parent.rglob("*") if p.is_file()}
-    assert len(files) == 1 + 1 + 7 + 12
+    assert len(files) == 1 + 1 + 7 + 12 + 2
     assert files == again
 
 

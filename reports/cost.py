@@ -1,0 +1,137 @@
+"""Quality against cost: one table per dataset, and a figure of mAP against training time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from benchmark.record import Record
+from reports import curves, style
+from reports.curves import Drawing
+from reports.matrix import Group, Row
+from reports.provenance import epochs
+from reports.tables import mean
+
+PRESET = "field"
+CUT = 20
+"""The K of the mAP that stands for quality here (ours)."""
+LEAST_SECONDS = 1e-3
+"""Shortest training time on the figure's logarithmic axis: what took less is drawn there."""
+CODES = ("bit_balance", "bit_correlation", "distinct_share", "zero_share")
+HEADS = (
+    ("bits", ""),
+    (f"mAP@{CUT}", "field protocol"),
+    ("epochs", "of each stage"),
+    ("fit", "preparation and training; shared preparation counts for the cell that made it"),
+    ("encode", "videos per second"),
+    ("parameters", "stored with the model"),
+    ("peak memory", "of the process"),
+    ("code", "bytes per video"),
+    ("bit balance", "mean |mean of a bit|: 0 even, 1 constant"),
+    ("bit correlation", "mean |correlation| of two bits"),
+    ("distinct", "different codes over database videos"),
+    ("zeros", "share of bits that the method leaves undecided"),
+)
+
+
+def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
+    """Return ``heads`` and ``rows`` (label, colour, cells) of every finished cell, means over seeds; ``machines``."""
+    rows = []
+    for row in group.rows:
+        for bits in group.bits:
+            done = [record for record in row.done(bits) if preset in record.metrics]
+            if done:
+                colour = style.look(row.method, methods).variable
+                rows.append({"label": row.label, "colour": colour, "cells": _cells(done, bits, preset)})
+    machines = {
+        str(r.environment.get("processor", r.environment.get("device"))) for row in group.rows for r in row.records
+    }
+    return {"heads": HEADS, "rows": rows, "machines": len(machines)}
+
+
+def _cells(done: Sequence[Record], bits: int, preset: str) -> list[str]:
+    quality = mean(done, preset, style.metric_key("map", CUT))
+    codes = [style.rounded(_average([r.diagnostics.get(name) for r in done])) for name in CODES]
+    return [
+        str(bits),
+        style.rounded(quality.mean),
+        "; ".join(dict.fromkeys(epochs(record) for record in done)),
+        style.seconds(fit_seconds(done)),
+        style.count(_average([r.timing.get("encode_videos_per_second") for r in done])),
+        style.count(_average([r.training.parameters for r in done])),
+        style.memory(max((style.number(r.peak_memory_bytes) or 0 for r in done), default=0)),
+        f"{bits / 8:g}",
+        *codes,
+    ]
+
+
+def fit_seconds(done: Sequence[Record]) -> float | None:
+    """Return the mean time of preparation and training over records that hold both."""
+    times = []
+    for record in done:
+        parts = [style.number(record.timing.get(phase)) for phase in ("prepare", "fit")]
+        if parts[1] is not None:
+            times.append((parts[0] or 0.0) + parts[1])
+    return _average(times)
+
+
+def _average(values: Sequence[Any]) -> float | None:
+    found = [number for value in values if (number := style.number(value)) is not None]
+    return sum(found) / len(found) if found else None
+
+
+def draw(group: Group, preset: str, methods: Sequence[str]) -> Drawing | None:
+    """Draw mAP against training time, a point for each code length, or return None where there is none."""
+    points = [(row, *_points(row, group.bits, preset)) for row in group.rows]
+    points = [(row, x, y, bits) for row, x, y, bits in points if x]
+    if not points:
+        return None
+    name = style.slug(group.slug, preset, "cost")
+    with rc_context({**curves.SETTINGS, "svg.hashsalt": name}):
+        figure = _figure(
+            [(row.label, style.look(row.method, methods, row.sibling), x, y, b) for row, x, y, b in points]
+        )
+        svg, pdf = curves.saved(figure)
+    said = "; ".join(f"{row.label} {style.rounded(y[-1])} after {style.seconds(x[-1])} ({bits[-1]} bits)"
+                     for row, x, y, bits in points)  # fmt: skip
+    alt = f"mAP@{CUT} against training time, {group.label}, {preset} protocol. {said}."
+    return Drawing(name, svg, pdf, alt)
+
+
+def _points(row: Row, lengths: Sequence[int], preset: str) -> tuple[list[float], list[float], list[int]]:
+    x, y, kept = [], [], []
+    for bits in lengths:
+        done = [record for record in row.done(bits) if preset in record.metrics]
+        quality, time = mean(done, preset, style.metric_key("map", CUT)).mean, fit_seconds(done)
+        if quality is not None and time is not None:
+            x.append(max(time, LEAST_SECONDS))
+            y.append(quality)
+            kept.append(bits)
+    return x, y, kept
+
+
+def _figure(points: Sequence[tuple[str, style.Look, list[float], list[float], list[int]]]) -> Figure:
+    figure, axes = curves.frame([label for label, *_ in points])
+    for _, look, x, y, bits in points:
+        line = curves.line(look)
+        axes.add_line(Line2D(x, y, **{**line, "linewidth": 0.7}))
+        axes.annotate(str(bits[-1]), (x[-1], y[-1]), xytext=(4, 3), textcoords="offset points", fontsize=6.5)
+    axes.set_xscale("log")
+    times = [value for _, _, x, _, _ in points for value in x]
+    low, high = math.floor(math.log10(min(times) / 1.5)), math.ceil(math.log10(max(times) * 1.5))
+    axes.set_xlim(10.0**low, 10.0**high)
+    axes.set_xticks(
+        [10.0**power for power in range(low, high + 1)], [f"{10.0**power:g}" for power in range(low, high + 1)]
+    )
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("Preparation and training (seconds)")
+    axes.set_ylabel(f"mAP@{CUT}")
+    curves.legend(figure, [(label, look) for label, look, *_ in points])
+    return figure
