@@ -125,7 +125,7 @@ def _figure(points: Sequence[tuple[str, style.Look, list[float], list[float], li
     axes.set_xscale("log")
     times = [value for _, _, x, _, _ in points for value in x]
     low, high = math.floor(math.log10(min(times) / 1.5)), math.ceil(math.log10(max(times) * 1.5))
-    axes.set_xlim(10.0**low, 10.0**high)
+    axes.set_xlim(10.0**low, 1.3 * 10.0**high)
     axes.set_xticks(
         [10.0**power for power in range(low, high + 1)], [f"{10.0**power:g}" for power in range(low, high + 1)]
     )
