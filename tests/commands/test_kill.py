@@ -15,6 +15,11 @@ from benchmark.encoding import read_codes
 WORDS = ["--methods", "conmh", "--bits", "16", "--set", "conmh.size=mini", "--device", "cpu", "--no-page"]
 
 
+def heeds_ctrl_c():
+    """Undo what a shell does to the jobs it starts in the background: they inherit that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(tiny, cache_root, results, *words):
     return subprocess.Popen(
         [sys.executable, "-m", "benchmark", "run", "--datasets", tiny, "--results", results, *WORDS, *words],
@@ -23,6 +28,7 @@ def start(tiny, cache_root, results, *words):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heeds_ctrl_c,
     )
 
 
