@@ -103,7 +103,7 @@ class CHAIN(TrainedMethod):
     )
     cost = (
         "One stage on two clips of every video. Before it affinity propagation on the frames of every video, once for "
-        "all code lengths and seeds."
+        "all code lengths and seeds: 12 s for 45,585 made-up videos of 25 x 4096 on 2 cores, reading not counted."
     )
     Config = ChainConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
