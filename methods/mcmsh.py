@@ -137,8 +137,8 @@ class MCMSH(TrainedMethod):
     )
     cost = (
         "One stage on five videos a step. Before it K-means on raw mean frames and a sparse neighbour graph, once for "
-        "all code lengths and seeds: 21 s and 19 s for 45,585 made-up videos of 4096 dimensions and 2,000 clusters on 2 "
-        "cores, 3.3 GiB."
+        "all code lengths and seeds: 21 s and 19 s for 45,585 made-up videos of 4096 dimensions and 2,000 clusters on "
+        "2 cores, 3.3 GiB."
     )
     Config = MCMSHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
