@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from benchmark.atomic import replacing
 from benchmark.errors import TrainingDiverged
 from benchmark.evaluation.hamming import Codes, pack
 
@@ -51,28 +49,3 @@ def encode_split(method: Method, videos: Videos, advance: Callable[[int], None] 
 def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
     short = size - len(frames)
     return frames if short <= 0 else torch.cat([frames, frames[-1:].expand(short, -1, -1)])
-
-
-def write_codes(path: Path, splits: Mapping[str, Codes]) -> None:
-    """Write the codes of several splits into one ``.npz``: ``<split>`` uint64 words, ``<split>_nonzero``, ``bits``."""
-    arrays: dict[str, np.ndarray] = {}
-    for name, codes in splits.items():
-        arrays["bits"] = np.array(codes.bits)
-        arrays[name] = codes.packed
-        if codes.nonzero is not None:
-            arrays[f"{name}_nonzero"] = codes.nonzero
-    save_arrays(path, arrays)
-
-
-def read_codes(path: Path) -> dict[str, Codes]:
-    """Read what ``write_codes`` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        bits = int(stored["bits"])
-        names = [name for name in stored.files if name != "bits" and not name.endswith("_nonzero")]
-        return {name: Codes(stored[name], stored.get(f"{name}_nonzero"), bits) for name in names}
-
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a compressed ``.npz`` atomically."""
-    with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)

@@ -18,7 +18,8 @@ from benchmark import environment, record
 from benchmark.artefacts import ArtefactStore
 from benchmark.atomic import sweep
 from benchmark.checkpoint import MODEL_FORMAT, CheckpointFile, save_tensors
-from benchmark.encoding import encode_split, save_arrays, write_codes
+from benchmark.code_file import save_arrays, write_codes
+from benchmark.encoding import encode_split
 from benchmark.evaluation.diagnostics import diagnose
 from benchmark.evaluation.evaluator import KS, Result, evaluate
 from benchmark.evaluation.hamming import Codes

@@ -36,7 +36,8 @@ def call(args: argparse.Namespace) -> int:
     import numpy as np
 
     from benchmark import environment, plan
-    from benchmark.encoding import encode_split, save_arrays
+    from benchmark.code_file import save_arrays
+    from benchmark.encoding import encode_split
     from benchmark.evaluation.hamming import unpack
     from benchmark.features import ShardedVideos
     from benchmark.progress import Progress

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark import record, registry
-from benchmark.encoding import read_codes
+from benchmark.code_file import read_codes
 
 WORDS = ["--methods", "conmh", "--bits", "16", "--set", "conmh.size=mini", "--device", "cpu", "--no-page"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark import record
 from benchmark.cli import main
-from benchmark.encoding import read_codes
+from benchmark.code_file import read_codes
 from benchmark.evaluation.hamming import unpack
 
 
