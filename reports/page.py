@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
-from benchmark.record import Damaged, scan
+from benchmark.record import Damaged, Record, scan
 from reports import cost, curves, matrix, paper, provenance, published, style, svg, tables
 from reports.matrix import Group
 
@@ -22,11 +23,21 @@ MANIFEST = "files.json"
 """Names of the figures and tables that a build wrote, so that the next one can take away what it no longer makes."""
 
 
-def build(results: Path, out: Path, expected: Sequence[dict[str, Any]] = ()) -> Path:
+def build(
+    results: Path,
+    out: Path,
+    expected: Sequence[dict[str, Any]] = (),
+    *,
+    stale: Callable[[Record], bool] = lambda record: False,
+    cards: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = MappingProxyType({}),
+    pictures: Callable[[str, str, str, int], bytes | None] = lambda name, fingerprint, split, row: None,
+) -> Path:
     """Write ``out/index.html`` with figures (SVG, PDF) and tables (CSV, LaTeX, Markdown) beside it; return its path.
 
     ``expected`` are cells that were asked for: dictionaries with dataset, method, bits and seed, and if known
     method_title, dataset_title, variant, config, budget, reason (why it was not run) and command (that fills it).
+    ``stale`` says whether other code made a record than today's. ``cards`` holds what is known of each method, as
+    labels with lines. ``pictures`` lends a PNG by dataset, fingerprint, split and row.
     The same records give the same bytes. Failed, damaged and missing records are shown as such and stop nothing.
     """
     found = scan(results)

@@ -12,7 +12,7 @@ from benchmark import registry
 ALLOWED = {
     "methods": {"methods.parts", "benchmark.method", "benchmark.training", "benchmark.artefacts"},
     "datasets": {"datasets.parts", "benchmark.dataset", "benchmark.features", "benchmark.layout"},
-    "reports": {"reports", "benchmark.record"},
+    "reports": {"reports", "benchmark.record", "benchmark.facts", "benchmark.code_file", "benchmark.evaluation"},
     "benchmark": {"benchmark"},
 }
 COMMON = {"benchmark.errors", "benchmark.atomic"}

@@ -127,6 +127,13 @@ def card(row: dict[str, Any]) -> list[tuple[str, list[str]]]:
     return [(label, found) for label, found in lines if any(found)]
 
 
+def cards() -> dict[str, list[tuple[str, list[str]]]]:
+    """Return the card of every method of this checkout that can be loaded, with its paper as first line."""
+    return {
+        row["name"]: [("paper", [row["paper"]]), *card(row)] for row in describe_methods() if not row["unavailable"]
+    }
+
+
 def markdown_card(row: dict[str, Any]) -> str:
     """Return a method's card as Markdown."""
     parts = [f"### `{row['name']}`: {row['title']}", f"{row['paper'][0].upper()}{row['paper'][1:]}."]
@@ -198,7 +205,7 @@ def states(results: Path) -> list[dict[str, str]]:
             rows.append({"state": "failed", "cell": cell, "detail": f"{found.failure.phase}: {found.failure.message}"})
         elif found is not None:
             detail = found.finished
-            rows.append({"state": "stale" if _is_stale(found) else "done", "cell": cell, "detail": detail})
+            rows.append({"state": "stale" if is_stale(found) else "done", "cell": cell, "detail": detail})
         elif is_locked(folder):
             rows.append({"state": "running", "cell": cell, "detail": "another process holds it"})
         elif (folder / record.CHECKPOINT).exists():
@@ -208,7 +215,7 @@ def states(results: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _is_stale(found: Any) -> bool:
+def is_stale(found: Any) -> bool:
     """Tell whether the sources of a record's method, dataset or engine differ from those that made it."""
     from benchmark import environment, registry
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.commands import shared
+
+if TYPE_CHECKING:
+    from benchmark.dataset import Roots
 
 
 def add(verbs: Any) -> None:
@@ -18,6 +21,7 @@ def add(verbs: Any) -> None:
         description="Build one offline HTML page, figures and tables.",
     )
     shared.add_results(parser)
+    shared.add_roots(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the page (default: reports/html/)")
     parser.set_defaults(call=call)
 
@@ -29,12 +33,17 @@ def call(args: argparse.Namespace) -> int:
     results = shared.results_folder(args.results)
     if not results.is_dir():
         raise BadInput("no such results folder", file=results, next_step="'python -m benchmark run' makes one")
-    print(f"page: {shared.shown(build(results, args.out or shared.page_folder(results)))}")
+    page = build(results, args.out or shared.page_folder(results), (), shared.roots(args))
+    print(f"page: {shared.shown(page)}")
     return 0
 
 
-def build(results: Path, out: Path, expected: Sequence[dict[str, Any]] = ()) -> Path:
+def build(results: Path, out: Path, expected: Sequence[dict[str, Any]], roots: Roots) -> Path:
     """Build the page and return its path; cells that are expected and have no record are shown as not run."""
+    from benchmark.commands import listing
+    from benchmark.previews import Previews
     from reports.page import build as build_page
 
-    return build_page(results, out, expected)
+    return build_page(
+        results, out, expected, stale=listing.is_stale, cards=listing.cards(), pictures=Previews(results, roots).picture
+    )

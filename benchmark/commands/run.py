@@ -57,7 +57,7 @@ def add(verbs: Any) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     fill_from_toml(args)
-    from benchmark import executors, plan
+    from benchmark import executors, facts, plan
     from benchmark.errors import BadInput
 
     if not args.methods:
@@ -73,8 +73,10 @@ def call(args: argparse.Namespace) -> int:
     if args.dry_run:
         executors.show_plan(job)
         return 0
+    for argument, dataset in opened:
+        facts.keep(results, dataset, argument)
     failed = executors.run(job)
-    _finish(job, page=not args.no_page)
+    _finish(job, shared.roots(args), page=not args.no_page)
     return 1 if failed else 0
 
 
@@ -90,14 +92,14 @@ def open_all(names: list[str] | None, roots: Roots) -> list[tuple[str, Dataset]]
     return [(name, registry.open_dataset(name, roots)) for name in default]
 
 
-def _finish(job: Any, page: bool) -> None:
+def _finish(job: Any, roots: Roots, page: bool) -> None:
     from benchmark import summary
     from benchmark.commands.report import build
 
     summary.show(job.cells, job.results)
     if not page:
         return
-    path = build(job.results, shared.page_folder(job.results), summary.expected(job.cells))
+    path = build(job.results, shared.page_folder(job.results), summary.expected(job.cells), roots)
     print(f"page: {shared.shown(path)}")
 
 

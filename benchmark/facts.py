@@ -1,0 +1,78 @@
+"""What a results folder keeps of a dataset: its names and labels, so that codes can be judged again without its files.
+
+``results/<dataset>/data-<fingerprint>/`` holds ``dataset.json``, ``labels.npz`` and, where the dataset has previews,
+``previews/<split>-<row>.png``.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmark.atomic import write_json
+from benchmark.code_file import save_arrays
+
+if TYPE_CHECKING:
+    from benchmark.dataset import Dataset
+
+FACTS, LABELS = "dataset.json", "labels.npz"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A dataset as a run saw it. ``labels``: split -> multi-hot uint8 ``(videos, classes)`` of database and query."""
+
+    name: str
+    title: str
+    source: str
+    fingerprint: str
+    argument: str
+    classes: tuple[str, ...]
+    self_retrieval: bool
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+
+
+def folder(results: Path, name: str, fingerprint: str) -> Path:
+    """Return where the facts of a dataset of this content lie."""
+    return results / name / f"data-{fingerprint[:16]}"
+
+
+def keep(results: Path, dataset: Dataset, argument: str) -> Path:
+    """Write the facts of a dataset, once per content, and return their folder.
+
+    ``argument`` is what names the dataset on the command line.
+    """
+    place = folder(results, dataset.name, dataset.fingerprint)
+    if not (place / FACTS).exists():
+        labels = {name: dataset.labels(name) for name in ("database", "query")}
+        arrays = {name: np.packbits(table.astype(bool), axis=1) for name, table in labels.items()}
+        save_arrays(place / LABELS, {**arrays, "classes": np.array(labels["database"].shape[1])})
+        known = Facts(
+            dataset.name, dataset.title, dataset.source, dataset.fingerprint, argument, tuple(dataset.classes),
+            dataset.self_retrieval,
+        )  # fmt: skip
+        write_json(place / FACTS, {key: value for key, value in asdict(known).items() if key != "labels"})
+    return place
+
+
+def read(results: Path, name: str, fingerprint: str) -> Facts | None:
+    """Return the facts of a dataset, or None where there are none or they cannot be read."""
+    place = folder(results, name, fingerprint)
+    try:
+        held = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        with np.load(place / LABELS, allow_pickle=False) as stored:
+            width = int(stored["classes"])
+            labels = {split: np.unpackbits(stored[split], axis=1, count=width) for split in ("database", "query")}
+        found = Facts(
+            str(held["name"]), str(held["title"]), str(held["source"]), str(held["fingerprint"]),
+            str(held["argument"]), tuple(str(c) for c in held["classes"]), bool(held["self_retrieval"]), labels,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+    return found if found.fingerprint == fingerprint and len(found.classes) == width else None
