@@ -106,7 +106,7 @@ def _panel(axis: Any, group: Group, row: Row, stage: str, term: str, several: bo
             for name, key, values in _terms(record):
                 if (name, key) == (stage, term):
                     at = _thinned(len(values))
-                    look = {"color": style.LENGTHS[shade], "linewidth": 0.7 + 0.25 * shade}
+                    look: dict[str, Any] = {"color": style.LENGTHS[shade], "linewidth": 0.7 + 0.25 * shade}
                     axis.add_line(Line2D(at + 1, np.array(values)[at], marker="." if len(at) == 1 else None, **look))
     axis.autoscale_view()
     axis.set_title(f"{stage}: {term}" if several else term, fontsize=7.5, pad=3)
