@@ -74,7 +74,7 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "failure": failure(record),
         "cell": f"{group.slug}/{row.slug}/{identity.bits}", "stale": record.key in group.stale,
         "state": "stale" if record.key in group.stale else record.status,
-        "values": _values(record),
+        "maps": _maps(record),
     }  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def _metric(group: Group, key: str) -> str:
     return ""
 
 
-def _values(record: Record) -> str:
+def _maps(record: Record) -> str:
     """Return mAP under every preset, unrounded, in the order of the cut-offs, as preset:value,value;..."""
     return ";".join(
         f"{preset}:" + ",".join(

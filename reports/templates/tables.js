@@ -66,6 +66,7 @@ const Tables = (() => {
   // A column with fewer than two numbers has no marks, and one with two best has no second.
   function mark() {
     for (const table of all()) {
+      for (const cell of table.querySelectorAll("tr.gone > td[data-v]")) place(cell, "");
       const rows = [...table.tBodies[0].rows].filter(shown);
       for (const head of table.querySelectorAll("thead th[data-k]")) {
         const cells = rows.map((row) => row.querySelector(`td[data-bits="${head.dataset.bits}"][data-k="${head.dataset.k}"]`)).filter((cell) => cell?.dataset.v);
