@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from benchmark.record import Record
-from reports import curves, style
-from reports.curves import Drawing
+from reports import drawing, style
+from reports.drawing import Drawing
 from reports.matrix import Group, Row
 from reports.provenance import epochs
 from reports.tables import mean
@@ -48,7 +48,9 @@ def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
             done = [record for record in row.done(bits) if preset in record.metrics]
             if done:
                 colour = style.look(row.method, methods).variable
-                rows.append({"label": row.label, "colour": colour, "cells": _cells(done, bits, preset)})
+                rows.append(
+                    {"label": row.label, "slug": row.slug, "colour": colour, "cells": _cells(done, bits, preset)}
+                )
     machines = {
         str(r.environment.get("processor", r.environment.get("device"))) for row in group.rows for r in row.records
     }
@@ -93,15 +95,13 @@ def draw(group: Group, preset: str, methods: Sequence[str]) -> Drawing | None:
     if not points:
         return None
     name = style.slug(group.slug, preset, "cost")
-    with rc_context({**curves.SETTINGS, "svg.hashsalt": name}):
-        figure = _figure(
-            [(row.label, style.look(row.method, methods, row.sibling), x, y, b) for row, x, y, b in points]
-        )
-        svg, pdf = curves.saved(figure)
+    with rc_context({**drawing.SETTINGS, "svg.hashsalt": name}):
+        figure = _figure([(row, style.look(row.method, methods, row.sibling), x, y, b) for row, x, y, b in points])
+        svg, pdf = drawing.saved(figure)
     said = "; ".join(f"{row.label} {style.rounded(y[-1])} after {style.seconds(x[-1])} ({bits[-1]} bits)"
                      for row, x, y, bits in points)  # fmt: skip
     alt = f"mAP@{CUT} against training time, {group.label}, {preset} protocol. {said}."
-    return Drawing(name, svg, pdf, alt)
+    return Drawing(name, svg, pdf, alt, drawing.room([row.label for row, *_ in points]))
 
 
 def _points(row: Row, lengths: Sequence[int], preset: str) -> tuple[list[float], list[float], list[int]]:
@@ -116,12 +116,13 @@ def _points(row: Row, lengths: Sequence[int], preset: str) -> tuple[list[float],
     return x, y, kept
 
 
-def _figure(points: Sequence[tuple[str, style.Look, list[float], list[float], list[int]]]) -> Figure:
-    figure, axes = curves.frame([label for label, *_ in points])
-    for _, look, x, y, bits in points:
-        line = curves.line(look)
-        axes.add_line(Line2D(x, y, **{**line, "linewidth": 0.7}))
-        axes.annotate(str(bits[-1]), (x[-1], y[-1]), xytext=(4, 3), textcoords="offset points", fontsize=6.5)
+def _figure(points: Sequence[tuple[Row, style.Look, list[float], list[float], list[int]]]) -> Figure:
+    figure, axes = drawing.frame([row.label for row, *_ in points])
+    for row, look, x, y, bits in points:
+        line = {**drawing.line(look), "linewidth": 0.7}
+        axes.add_line(Line2D(x, y, gid=drawing.series(row.slug), **line))
+        axes.annotate(str(bits[-1]), (x[-1], y[-1]), xytext=(4, 3), textcoords="offset points", fontsize=6.5,
+                      gid=drawing.series(row.slug, 1))  # fmt: skip
     axes.set_xscale("log")
     times = [value for _, _, x, _, _ in points for value in x]
     low, high = math.floor(math.log10(min(times) / 1.5)), math.ceil(math.log10(max(times) * 1.5))
@@ -133,5 +134,5 @@ def _figure(points: Sequence[tuple[str, style.Look, list[float], list[float], li
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("Preparation and training (seconds)")
     axes.set_ylabel(f"mAP@{CUT}")
-    curves.legend(figure, [(label, look) for label, look, *_ in points])
+    drawing.legend(figure, [(row.label, look) for row, look, *_ in points])
     return figure

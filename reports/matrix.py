@@ -34,6 +34,7 @@ class Row:
     failures: list[Record] = field(default_factory=list)
     expected: dict[tuple[int, int], Mapping[str, Any]] = field(default_factory=dict)
     label: str = ""
+    slug: str = ""
     sibling: int = 0
 
     def done(self, bits: int) -> list[Record]:
@@ -78,6 +79,8 @@ class Group:
     label: str = ""
     slug: str = ""
     rows: list[Row] = field(default_factory=list)
+    stale: set[str] = field(default_factory=set)
+    """Keys of records that other code made than today's."""
 
     @property
     def bits(self) -> list[int]:
@@ -110,6 +113,7 @@ def build(records: Iterable[Record], expected: Sequence[Mapping[str, Any]] = ())
     for group in groups.values():
         group.rows.sort(key=_order)
         _label(group.rows)
+        _name_rows(group.rows)
     names = Counter(group.name for group in groups.values())
     for group in groups.values():
         several, mark = names[group.name] > 1, group.fingerprint[:8] or "unknown"
@@ -245,6 +249,15 @@ def _label(rows: Sequence[Row]) -> None:
     for row in rows:
         if taken[row.label] > 1 and row.all:
             row.label += f" · {row.all[0].key[:6]}"
+
+
+def _name_rows(rows: Sequence[Row]) -> None:
+    """Give each row a slug that rows of the same reading have on every dataset; further ones of it are numbered."""
+    taken: Counter[str] = Counter()
+    for row in rows:
+        reading = style.slug(row.method, *([] if row.variant in ("", PLAIN_VARIANT) else [row.variant]))
+        taken[reading] += 1
+        row.slug = reading if taken[reading] == 1 else f"{reading}-{taken[reading]}"
 
 
 def _settings(row: Row) -> dict[str, Any]:

@@ -15,12 +15,27 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, Record, scan
-from reports import comparison, cost, curves, matrix, paper, provenance, published, ranks, style, svg, tables
-from reports.matrix import Group
+from reports import (
+    comparison,
+    cost,
+    curves,
+    matrix,
+    method_cards,
+    paper,
+    provenance,
+    published,
+    ranks,
+    style,
+    svg,
+    tables,
+)
+from reports.drawing import Drawing, swatch
+from reports.matrix import Group, Row
 from reports.stored import Stored
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
+SCRIPTS = ("view.js", "tables.js", "exports.js", "figures.js", "records.js", "start.js")
 MANIFEST = "files.json"
 """Names of the figures and tables that a build wrote, so that the next one can take away what it no longer makes."""
 
@@ -44,12 +59,14 @@ def build(
     """
     found = scan(results)
     groups = matrix.build(found.records, expected)
+    for group in groups:
+        group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
     files: dict[str, bytes] = {}
-    stored = Stored(results, found.folders)
-    sections = [_section(group, matrix.methods(groups), files, stored, out / "cache") for group in groups]
+    names, stored = matrix.methods(groups), Stored(results, found.folders)
+    sections = [_section(group, names, files, stored, out / "cache") for group in groups]
     if groups:
         files["tables/records.csv"] = tables.records_csv(groups).encode()
-    page = render(groups, sections, found.damaged, results)
+    page = render(groups, sections, found.damaged, results, method_cards.articles(groups, cards, files))
     for name, content in sorted(files.items()):
         write_bytes(out / name, content)
     _take_away(out, files)
@@ -59,7 +76,11 @@ def build(
 
 
 def render(
-    groups: Sequence[Group], sections: Sequence[dict[str, Any]], damaged: Sequence[Damaged], results: Path
+    groups: Sequence[Group],
+    sections: Sequence[dict[str, Any]],
+    damaged: Sequence[Damaged],
+    results: Path,
+    articles: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Return the page's HTML."""
     environment = Environment(
@@ -74,7 +95,7 @@ def render(
         section["entries"] = provenance.entries(group, known)
     return environment.get_template("page.html.j2").render(
         css=Markup(_text("style.css") + _palette_css()),
-        script=Markup(_text("script.js")),
+        script=Markup("".join(_text(name) for name in SCRIPTS)),
         summary=_summary(groups, damaged),
         sections=sections,
         failures=_failures(groups),
@@ -84,6 +105,9 @@ def render(
         notices=_notices(groups),
         ranks=ranks.by_preset(groups),
         presets=style.preset_order({preset for group in groups for preset in group.presets}),
+        choices=_choices(groups),
+        articles=articles,
+        stale=[item for group in groups for item in provenance.stale(group)],
     )
 
 
@@ -103,27 +127,22 @@ def _section(
         files |= {f"{stem}.{kind}": text.encode() for kind, text in written.items()}
         pairs = comparison.pairs_csv(group, preset, compared[preset])
         files |= {name: text.encode() for name, text in pairs.items()}
-        figures = []
-        for kind in curves.KINDS:
-            drawings = [curves.draw(group, preset, bits, kind, methods) for bits in group.bits]
-            shown = []
-            for bits, drawing in zip(group.bits, drawings, strict=True):
-                if drawing is None:
-                    continue
-                files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
-                shown.append({"bits": bits, **_shown(drawing)})
-            if shown:
-                figures.append({"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": shown})
+        figures: dict[str, dict[str, Any]] = {}
+        for kind, at, drawing in curves.figures(group, preset, methods):
+            about = {"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": []}
+            where = f"K = {at}" if kind == "map_bits" else f"{at} bits"
+            bits = None if kind == "map_bits" else at
+            held = figures.setdefault(kind, about)["drawings"]
+            held.append({"where": where, "bits": bits, **_shown(drawing, files)})
         panels.append({
             "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
-            "table": tables.table(group, preset, methods), "stem": stem, "figures": figures,
+            "table": tables.table(group, preset, methods), "stem": stem, "figures": list(figures.values()),
             "comparison": comparison.shown(compared[preset], list(pairs)),
         })  # fmt: skip
     price = cost.table(group, cost.PRESET, methods)
-    drawing = cost.draw(group, cost.PRESET, methods)
-    if drawing is not None:
-        files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
-        price["figure"] = _shown(drawing)
+    points = cost.draw(group, cost.PRESET, methods)
+    if points is not None:
+        price["figure"] = _shown(points, files)
     return {
         "slug": group.slug,
         "cost": price,
@@ -133,13 +152,43 @@ def _section(
         "panels": panels,
         "statistics": comparison.rounded(compared),
         "published": published.comparisons(group),
+        "legend": [
+            {"label": row.label, "slug": row.slug, "swatch": Markup(swatch(look))}
+            for row in group.rows if row.records for look in [style.look(row.method, methods, row.sibling)]
+        ],
+    }  # fmt: skip
+
+
+def _shown(drawing: Drawing, files: dict[str, bytes]) -> dict[str, Any]:
+    """Return a figure as the page sets it inline, and add its files."""
+    files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
+    inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}", drawing.room)
+    return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
+
+
+def _choices(groups: Sequence[Group]) -> dict[str, list[tuple[str, str]]]:
+    """Return what a reader may choose from, as (value in the address, text): datasets, bits, K and methods."""
+    held: dict[str, list[Row]] = {}
+    for group in groups:
+        for row in group.rows:
+            held.setdefault(row.slug, []).append(row)
+    cuts = [style.cut_label(cut).strip("@") for cut in style.CUTS]
+    named = [(slug, _common_label(rows)) for slug, rows in held.items()]
+    return {
+        "datasets": [(group.slug, group.label) for group in groups],
+        "bits": [(str(bits), str(bits)) for bits in sorted({bits for group in groups for bits in group.bits})],
+        "k": [(cut, cut) for cut in cuts],
+        "methods": sorted(named, key=lambda item: (item[1].lower(), item[0])),
     }
 
 
-def _shown(drawing: curves.Drawing) -> dict[str, Any]:
-    """Return a figure as the page sets it inline."""
-    inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}")
-    return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
+def _common_label(rows: Sequence[Row]) -> str:
+    """Return what rows of one slug are called on all datasets: their label, or the title where budgets differ."""
+    if len({row.label for row in rows}) == 1:
+        return rows[0].label
+    variant, number = rows[0].variant, rows[0].sibling
+    said = rows[0].title + ("" if variant in ("", matrix.PLAIN_VARIANT) else f" ({variant})")
+    return style.one_line(said + (f", settings {number + 1}" if number else ""))
 
 
 def _protocols(group: Group, preset: str) -> list[str]:
@@ -156,6 +205,7 @@ def _summary(groups: Sequence[Group], damaged: Sequence[Damaged]) -> dict[str, A
         "done": sum(record.status == "done" for record in records),
         "failed": sum(record.status == "failed" for record in records),
         "damaged": len(damaged),
+        "stale": sum(len(group.stale) for group in groups),
         "missing": sum(len(hole.bits) * len(hole.seeds) for group in groups for hole in matrix.holes(group)),
         "datasets": [group.label for group in groups],
         "methods": sorted({style.one_line(row.title) for row in rows}, key=str.lower),
@@ -211,6 +261,8 @@ def _take_away(out: Path, files: dict[str, bytes]) -> None:
 def _palette_css() -> str:
     light = "".join(f"--m{i}:{colour};" for i, colour in enumerate(style.PALETTE))
     dark = "".join(f"--m{i}:{colour};" for i, colour in enumerate(style.DARK))
+    light += "".join(f"--b{i}:{colour};" for i, colour in enumerate(style.LENGTHS))
+    dark += "".join(f"--b{i}:{colour};" for i, colour in enumerate(style.LENGTHS_DARK))
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n"
 
 

@@ -72,7 +72,23 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "parameters": style.count(training.parameters), "resumed": training.resumed,
         "finished": style.one_line(record.finished),
         "failure": failure(record),
+        "cell": f"{group.slug}/{row.slug}/{identity.bits}", "stale": record.key in group.stale,
+        "state": "stale" if record.key in group.stale else record.status,
+        "values": _values(record),
     }  # fmt: skip
+
+
+def stale(group: Group) -> list[dict[str, Any]]:
+    """Return the rows whose records other code made than today's, with the command that makes them anew."""
+    found = []
+    for row in group.rows:
+        old = [record for record in row.records if record.key in group.stale]
+        if old:
+            bits = sorted({record.identity.bits for record in old})
+            seeds = sorted({record.identity.seed for record in old})
+            again = f"{fill_command(group, row, bits, seeds)} --rerun stale"
+            found.append({"label": row.label, "group": group.label, "bits": bits, "seeds": seeds, "command": again})
+    return found
 
 
 def epochs(record: Record) -> str:
@@ -140,6 +156,17 @@ def _metric(group: Group, key: str) -> str:
                 if style.number(measured.metrics.get(key)) is not None:
                     return style.count(measured.metrics[key])
     return ""
+
+
+def _values(record: Record) -> str:
+    """Return mAP under every preset, unrounded, in the order of the cut-offs, as preset:value,value;..."""
+    return ";".join(
+        f"{preset}:" + ",".join(
+            "" if (value := style.number(measured.metrics.get(style.metric_key("map", cut)))) is None else repr(value)
+            for cut in style.CUTS
+        )
+        for preset, measured in sorted(record.metrics.items())
+    )  # fmt: skip
 
 
 def _stage(stage: Mapping[str, Any]) -> str:

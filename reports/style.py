@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-CUTS: tuple[int | None, ...] = (5, 20, 40, 60, 80, 100, None)
+CUTS: tuple[int | None, ...] = (5, 10, 20, 40, 60, 80, 100, None)
 """Cut-offs of the mAP tables; None is full depth."""
 
 DECIMALS = 3
@@ -21,6 +21,10 @@ PALETTE = ("#0072b2", "#c84e00", "#007f5f", "#9b3f86", "#a87400", "#444444", "#1
 
 DARK = ("#5db2ec", "#ff8a4c", "#3fc79a", "#dd8fcb", "#e0b040", "#c4c4c4", "#62d5e8", "#f08fa9")
 """The same colours for a dark ground."""
+
+LENGTHS = ("#7fb2d6", "#2f7fb5", "#0b3f66", "#001c33")
+LENGTHS_DARK = ("#31688c", "#4f9fd0", "#9fd0f0", "#e6f4ff")
+"""Code lengths from short to long, on a light and on a dark ground."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))

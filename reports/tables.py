@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
-from reports.matrix import NO_RECORD, Group, Row
+from reports.matrix import NO_RECORD, Group, Row, fill_command
 
 Ends = Sequence[tuple[float | None, float | None]]
 
@@ -30,15 +30,23 @@ class Mean:
 class Cell:
     """One cell as the page shows it; ``state`` is value or nan, or failed or missing for all columns of a code length.
 
-    ``place`` is best, second or empty; ``first`` marks the first column of a code length.
+    ``place`` is best, second or empty; ``first`` marks the first column of a code length. ``found`` holds the numbers;
+    ``record`` is the key of the first record behind the cell; ``stale`` says that other code made one of them;
+    ``command`` fills a hole.
     """
 
     state: str
     text: str
+    bits: int
+    cut: str = ""
     under: str = ""
     why: str = ""
     place: str = ""
     first: bool = False
+    found: Mean | None = None
+    record: str = ""
+    stale: bool = False
+    command: str = ""
 
 
 def values(records: Sequence[Record], preset: str, key: str) -> list[float | None]:
@@ -61,37 +69,41 @@ def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
         cells = []
         for bits in group.bits:
             if not row.done(bits):
-                cells.append(_hole(row, bits))
+                cells.append(_hole(group, row, bits))
                 continue
             for place, cut in enumerate(style.CUTS):
-                cells.append(_cell(row, preset, bits, cut, marks.get((row.label, bits, cut), ""), seeds, place == 0))
-        rows.append({"label": row.label, "colour": style.look(row.method, methods).variable, "cells": cells})
+                mark = marks.get((row.label, bits, cut), "")
+                cells.append(_cell(group, row, preset, bits, cut, mark, seeds, place == 0))
+        look = style.look(row.method, methods)
+        rows.append({"label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells})
     return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
             "foot": _ceilings(group, preset)}  # fmt: skip
 
 
-def _hole(row: Row, bits: int) -> Cell:
+def _hole(group: Group, row: Row, bits: int) -> Cell:
     failed = row.failed(bits)
     if failed:
         reason = failed[0].failure.message if failed[0].failure else "no reason is recorded"
-        return Cell("failed", "failed", why=style.one_line(reason, limit=160))
+        return Cell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
     reasons = {style.one_line(c.get("reason") or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
-    return Cell("missing", f"{style.NOTHING} not run", why="; ".join(sorted(reasons - {NO_RECORD})))
+    seeds = sorted({seed for b, seed in row.expected if b == bits} or {r.identity.seed for r in row.all})
+    command = fill_command(group, row, [bits], seeds or group.seeds)
+    return Cell(
+        "missing", f"{style.NOTHING} not run", bits, why="; ".join(sorted(reasons - {NO_RECORD})), command=command
+    )
 
 
-def _cell(row: Row, preset: str, bits: int, cut: int | None, place: str, seeds: int, first: bool) -> Cell:
+def _cell(group: Group, row: Row, preset: str, bits: int, cut: int | None, place: str, seeds: int, first: bool) -> Cell:
     done, failed = row.done(bits), row.failed(bits)
     found = mean(done, preset, style.metric_key("map", cut))
+    name, record, stale = style.cut_label(cut), done[0].key, any(r.key in group.stale for r in done)
     if found.mean is None:
-        return Cell("nan", style.NOTHING, why="the record holds no finite number here", first=first)
-    said = [f"unrounded {found.mean!r}, {found.n} seed{'s' if found.n > 1 else ''}"]
-    if found.n < found.records:
-        said.append(f"{found.records - found.n} of {found.records} seeds hold no finite number")
-    said += [f"seed {r.identity.seed} failed" for r in failed]
+        why = "the record holds no finite number here"
+        return Cell("nan", style.NOTHING, bits, name, why=why, first=first, record=record, stale=stale)
     under = "" if found.deviation is None else f"±{style.rounded(found.deviation)}"
     if found.n < seeds or found.n < found.records or failed:
         under = f"{under} n={found.n}".strip()
-    return Cell("value", style.rounded(found.mean), under, "; ".join(said), place, first)
+    return Cell("value", style.rounded(found.mean), bits, name, under, "", place, first, found, record, stale)
 
 
 def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]:
