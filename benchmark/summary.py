@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmark import record
+from benchmark.evaluation.statistics import mean_deviation
 from benchmark.plan import Cell
 
 COLUMNS = ("map@5", "map@20", "map@40", "map@60", "map@80", "map@100")
@@ -84,7 +85,8 @@ def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
 
 
 def _mean(values: np.ndarray) -> str:
-    return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else "")
+    mean, deviation = mean_deviation(values.tolist())
+    return f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
 
 
 def expected(cells: Sequence[Cell]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +15,23 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, Record, scan
-from reports import cost, curves, matrix, method_cards, paper, provenance, published, style, svg, tables
+from reports import (
+    comparison,
+    cost,
+    curves,
+    matrix,
+    method_cards,
+    paper,
+    provenance,
+    published,
+    ranks,
+    style,
+    svg,
+    tables,
+)
 from reports.drawing import Drawing, swatch
 from reports.matrix import Group, Row
+from reports.stored import Stored
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
@@ -47,8 +62,8 @@ def build(
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
     files: dict[str, bytes] = {}
-    names = matrix.methods(groups)
-    sections = [_section(group, names, files) for group in groups]
+    names, stored = matrix.methods(groups), Stored(results, found.folders)
+    sections = [_section(group, names, files, stored, out / "cache") for group in groups]
     if groups:
         files["tables/records.csv"] = tables.records_csv(groups).encode()
     page = render(groups, sections, found.damaged, results, method_cards.articles(groups, cards, files))
@@ -88,6 +103,7 @@ def render(
         damaged=[(_relative(item.path, results), style.one_line(item.reason)) for item in damaged],
         environments=list(known.values()),
         notices=_notices(groups),
+        ranks=ranks.by_preset(groups),
         presets=style.preset_order({preset for group in groups for preset in group.presets}),
         choices=_choices(groups),
         articles=articles,
@@ -95,17 +111,22 @@ def render(
     )
 
 
-def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> dict[str, Any]:
+def _section(
+    group: Group, methods: Sequence[str], files: dict[str, bytes], stored: Stored, cache: Path
+) -> dict[str, Any]:
     """Return what the page shows of a group; its figures and tables are added to ``files``."""
     panels = []
+    compared = {preset: comparison.compare(group, preset, stored, cache) for preset in group.presets}
     for preset in group.presets:
         stem = f"tables/map-{style.slug(group.slug, preset)}"
         written = {
-            "csv": tables.map_csv(group, preset),
+            "csv": tables.map_csv(group, preset, partial(comparison.ends, compared[preset])),
             "tex": paper.latex(group, preset, methods),
             "md": paper.markdown(group, preset, methods),
         }
         files |= {f"{stem}.{kind}": text.encode() for kind, text in written.items()}
+        pairs = comparison.pairs_csv(group, preset, compared[preset])
+        files |= {name: text.encode() for name, text in pairs.items()}
         figures: dict[str, dict[str, Any]] = {}
         for kind, at, drawing in curves.figures(group, preset, methods):
             about = {"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": []}
@@ -116,6 +137,7 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
         panels.append({
             "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
             "table": tables.table(group, preset, methods), "stem": stem, "figures": list(figures.values()),
+            "comparison": comparison.shown(compared[preset], list(pairs)),
         })  # fmt: skip
     price = cost.table(group, cost.PRESET, methods)
     points = cost.draw(group, cost.PRESET, methods)
@@ -128,6 +150,7 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
         "name": group.name,
         "card": provenance.card(group),
         "panels": panels,
+        "statistics": comparison.rounded(compared),
         "published": published.comparisons(group),
         "legend": [
             {"label": row.label, "slug": row.slug, "swatch": Markup(swatch(look))}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
 from reports.matrix import NO_RECORD, Group, Row, fill_command
+
+Ends = Sequence[tuple[float | None, float | None]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ def values(records: Sequence[Record], preset: str, key: str) -> list[float | Non
 def mean(records: Sequence[Record], preset: str, key: str) -> Mean:
     """Return mean and sample deviation (n - 1) over the finite values; no deviation for fewer than two."""
     found = [value for value in values(records, preset, key) if value is not None]
-    average = statistics.fmean(found) if found else None
-    return Mean(average, statistics.stdev(found) if len(found) > 1 else None, len(found), len(records))
+    return Mean(*mean_deviation(found), len(found), len(records))
 
 
 def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
@@ -132,21 +133,30 @@ def _ceilings(group: Group, preset: str) -> list[str]:
     return row * len(group.bits)
 
 
-def map_csv(group: Group, preset: str) -> str:
-    """Return the table as CSV, one line per row, code length and K: unrounded mean and deviation, seeds, state."""
+def no_ends(label: str, bits: int) -> Ends:
+    """Return intervals of a row for which none are known."""
+    return [(None, None)] * len(style.CUTS)
+
+
+def map_csv(group: Group, preset: str, ends: Callable[[str, int], Ends] = no_ends) -> str:
+    """Return the table as CSV, one line per row, code length and K: unrounded mean and deviation, seeds, state.
+
+    ``ends`` gives low and high of a row's interval over queries at each of ``style.CUTS``, by label and code length.
+    """
     head = ("dataset", "fingerprint", "preset", "row", "method", "variant", "bits", "k", "mean", "deviation", "n",
-            "seeds", "state")  # fmt: skip
+            "seeds", "state", "low", "high")  # fmt: skip
     lines = []
     for row in group.rows:
         for bits in group.bits:
             done = row.done(bits)
             state = "done" if done else "failed" if row.failed(bits) else "not run"
-            for cut in style.CUTS:
+            for cut, (low, high) in zip(style.CUTS, ends(row.label, bits), strict=True):
                 found = mean(done, preset, style.metric_key("map", cut))
                 lines.append([
                     group.name, group.fingerprint, preset, row.label, row.method, row.variant, bits,
                     "full" if cut is None else cut, _exact(found.mean), _exact(found.deviation), found.n,
                     " ".join(str(r.identity.seed) for r in done), state,
+                    _exact(low), _exact(high),
                 ])  # fmt: skip
     return write_csv(head, lines)
 

@@ -208,7 +208,7 @@ def test_page_is_accessible_in_structure(whole):
     assert all(a.get("tabindex") == "0" for _, a in parsed.tags if a.get("class") == "scroll")
     switch = next(attrs for tag, attrs in parsed.tags if tag == "fieldset")
     assert "hidden" in switch, "without the script there is no switch, and both protocols are shown"
-    assert [a["data-preset"] for _, a in parsed.tags if "data-preset" in a] == ["field", "strict"] * 2
+    assert [a["data-preset"] for _, a in parsed.tags if "data-preset" in a] == ["field", "strict"] * 3
 
 
 def test_inline_figures_follow_the_colours_of_the_page(whole):
