@@ -1,7 +1,7 @@
 """What a results folder keeps of a dataset: its names and labels, so that codes can be judged again without its files.
 
 ``results/<dataset>/data-<fingerprint>/`` holds ``dataset.json``, ``labels.npz`` and, where the dataset has previews,
-``previews/<split>-<row>.png``.
+``previews/<split>-<row>.png`` or ``.jpg`` of the videos that a page showed.
 """
 
 from __future__ import annotations
