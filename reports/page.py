@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, Record, scan
-from reports import cost, curves, matrix, paper, provenance, published, style, svg, tables
+from reports import cost, curves, gallery, matrix, paper, provenance, published, style, svg, tables
 from reports.matrix import Group
+from reports.stored import Stored
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
@@ -37,13 +38,14 @@ def build(
     ``expected`` are cells that were asked for: dictionaries with dataset, method, bits and seed, and if known
     method_title, dataset_title, variant, config, budget, reason (why it was not run) and command (that fills it).
     ``stale`` says whether other code made a record than today's. ``cards`` holds what is known of each method, as
-    labels with lines. ``pictures`` lends a PNG by dataset, fingerprint, split and row.
+    labels with lines. ``pictures`` lends a PNG or JPEG by dataset, fingerprint, split and row.
     The same records give the same bytes. Failed, damaged and missing records are shown as such and stop nothing.
     """
     found = scan(results)
     groups = matrix.build(found.records, expected)
     files: dict[str, bytes] = {}
-    sections = [_section(group, matrix.methods(groups), files) for group in groups]
+    stored = Stored(results, found.folders)
+    sections = [_section(group, matrix.methods(groups), files, stored, pictures) for group in groups]
     if groups:
         files["tables/records.csv"] = tables.records_csv(groups).encode()
     page = render(groups, sections, found.damaged, results)
@@ -70,7 +72,7 @@ def render(
     for section, group in zip(sections, groups, strict=True):
         section["entries"] = provenance.entries(group, known)
     return environment.get_template("page.html.j2").render(
-        css=Markup(_text("style.css") + _palette_css()),
+        css=Markup(_text("style.css") + _palette_css() + _text("gallery.css") + gallery.css(sections)),
         script=Markup(_text("script.js")),
         summary=_summary(groups, damaged),
         sections=sections,
@@ -83,7 +85,9 @@ def render(
     )
 
 
-def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> dict[str, Any]:
+def _section(
+    group: Group, methods: Sequence[str], files: dict[str, bytes], stored: Stored, pictures: gallery.Lend
+) -> dict[str, Any]:
     """Return what the page shows of a group; its figures and tables are added to ``files``."""
     panels = []
     for preset in group.presets:
@@ -114,7 +118,11 @@ def _section(group: Group, methods: Sequence[str], files: dict[str, bytes]) -> d
     if drawing is not None:
         files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
         price["figure"] = _shown(drawing)
+    examples, figures_of_examples = gallery.gallery(group, stored, methods, pictures)
+    for drawing in figures_of_examples:
+        files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
     return {
+        "gallery": examples,
         "slug": group.slug,
         "cost": price,
         "label": group.label,
