@@ -13,7 +13,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a video; ``name`` is a CSS class made from its content."""
+    """A picture of a video as uint8 ``(height, width, 3)``; ``name`` is a CSS class made from its content.
+
+    ``rule`` is the style rule of that class: the picture itself, and its width over its height as ``--r``.
+    """
 
     name: str
     rule: str
@@ -46,4 +49,4 @@ def _picture(data: bytes) -> Picture | None:
     name = f"p-{hashlib.blake2b(data, digest_size=6).hexdigest()}"
     height, width = pixels.shape[:2]
     url = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return Picture(name, f".{name}{{aspect-ratio:{width}/{height};background-image:url({url})}}", pixels)
+    return Picture(name, f".{name}{{--r:{width / height:.4g};background-image:url({url})}}", pixels)

@@ -31,7 +31,8 @@ NAMES = 2
 RULE = (
     f"All rows show the same queries. Those with a relevant video are ranked by AP@{CUT} ({PRESET} protocol), averaged "
     f"over the rows; {COUNT} are taken at evenly spaced ranks from the best to the worst, so that the last ones are "
-    f"failures, and then {SPLIT} on which the rows disagree most (largest difference of AP@{CUT}). Ties by query row."
+    f"failures, and then {SPLIT} on which the rows disagree most (largest difference of AP@{CUT}). Ties by query row. "
+    f"A mean below {FAILURE} is called a failure."
 )
 
 
