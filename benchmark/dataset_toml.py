@@ -14,6 +14,7 @@ A whole example, in which the database lies in two files with one label file for
     [query]
     features = "query.h5"
     labels = "query.npy"
+    previews = "thumbs/{row}.gif"           # optional, for the page's gallery: else previews/query where it exists
     [protocol]                              # optional
     ties = "expected"
 
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.errors import BadInput, nearest
 from benchmark.evaluation.protocol import Denominator, SelfMatch, Ties, Zeros
+from benchmark.picture_file import check_place
 
 FILE = "dataset.toml"
 
@@ -42,12 +44,15 @@ class SplitTable(_Closed):
     """``[train]``, ``[database]`` or ``[query]``: file names relative to the folder, or absolute.
 
     Several feature files are one split, in their order; labels come in one file for all, or in one for each.
+    ``previews`` is a folder of thumbnails ``<row>.gif|webp|png|jpg|jpeg``, or a pattern of file names with ``{row}``;
+    rows count from 0.
     """
 
     features: str | list[str]
     key: str = "feats"
     labels: str | list[str] = Field(default_factory=list)
     labels_key: str = "labels"
+    previews: str = ""
 
     def feature_files(self) -> tuple[str, ...]:
         """Return the feature files in order."""
@@ -130,6 +135,8 @@ def _check(path: Path, declaration: Declaration) -> None:
                 key=f"{owner}.labels",
                 next_step=f"name the file with the labels of the {name}",
             )
+        if table.previews:
+            check_place(path.parent, table.previews, path, f"{name}.previews")
         if len(table.label_files()) not in (0, 1, len(table.feature_files())):
             raise BadInput(
                 "lists the wrong number of label files",

@@ -1,7 +1,7 @@
 """What a results folder keeps of a dataset: its names and labels, so that codes can be judged again without its files.
 
 ``results/<dataset>/data-<fingerprint>/`` holds ``dataset.json``, ``labels.npz`` and, where the dataset has previews,
-``previews/<split>-<row>.png``.
+``previews/<split>-<row>.png`` or ``.jpg`` of the videos that a page showed.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def folder(results: Path, name: str, fingerprint: str) -> Path:
 
 
 def keep(results: Path, dataset: Dataset, argument: str) -> Path:
-    """Write the facts of a dataset, once per content, and return their folder.
+    """Write the facts of a dataset, once per content or where they are damaged, and return their folder.
 
     ``argument`` is what names the dataset on the command line.
     """
     place = folder(results, dataset.name, dataset.fingerprint)
-    if not (place / FACTS).exists():
+    if read(results, dataset.name, dataset.fingerprint) is None:
         labels = {name: dataset.labels(name) for name in ("database", "query")}
         arrays = {name: np.packbits(table.astype(bool), axis=1) for name, table in labels.items()}
         save_arrays(place / LABELS, {**arrays, "classes": np.array(labels["database"].shape[1])})
@@ -73,6 +73,6 @@ def read(results: Path, name: str, fingerprint: str) -> Facts | None:
             str(held["name"]), str(held["title"]), str(held["source"]), str(held["fingerprint"]),
             str(held["argument"]), tuple(str(c) for c in held["classes"]), bool(held["self_retrieval"]), labels,
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
     return found if found.fingerprint == fingerprint and len(found.classes) == width else None

@@ -14,6 +14,7 @@ from benchmark.errors import BadInput
 from benchmark.feature_file import FeatureFile, share_chunk_cache
 from benchmark.features import FrameShape, ShardedVideos, Videos
 from benchmark.label_file import read_labels
+from benchmark.picture_file import find, read_frames
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Source:
     """The files of one split: features and labels, each with their key, relative to the dataset's folder.
 
     There is one label file for all feature files or one for each. ``partial``: the files are numbered shards of which
-    the first few will do; the set is then a subset.
+    the first few will do; the set is then a subset. ``previews``: a folder of thumbnails or a pattern with ``{row}``,
+    by default ``previews/<split>``.
     """
 
     features: tuple[str, ...]
@@ -29,6 +31,7 @@ class Source:
     key: str = "feats"
     labels_key: str = "labels"
     partial: bool = False
+    previews: str = ""
 
     def present(self, folder: Path) -> Source:
         """Return the source with those shards that are there, up to the last one; itself where all are needed."""
@@ -36,7 +39,7 @@ class Source:
             return self
         numbers = [number for number, name in enumerate(self.features, 1) if (folder / name).is_file()]
         last = max(numbers, default=1)
-        return Source(self.features[:last], self.labels[:last], self.key, self.labels_key)
+        return Source(self.features[:last], self.labels[:last], self.key, self.labels_key, previews=self.previews)
 
     def missing(self, folder: Path, labelled: bool) -> list[str]:
         """Return the files that are needed and absent; a gap in numbered shards is one."""
@@ -135,6 +138,13 @@ class FileDataset(Dataset):
             self._labels[name] = self._read_labels(name)
         return self._labels[name]
 
+    def preview(self, split: str, row: int) -> np.ndarray | None:
+        """Return a video's thumbnail, uint8 ``(frames, height, width, 3)``, or None where there is none."""
+        check_split(split)
+        split = "database" if split == "query" and self.self_retrieval else split
+        path = find(self._folder / (self._sources[split].previews or f"previews/{split}"), row)
+        return None if path is None else read_frames(path)
+
     def _read_labels(self, name: str) -> np.ndarray:
         source, videos = self._sources[name], self._splits[name]
         if not source.labels:
@@ -215,7 +225,7 @@ class FolderDataset(FileDataset):
 
 
 def _source(table: SplitTable) -> Source:
-    return Source(table.feature_files(), table.label_files(), table.key, table.labels_key)
+    return Source(table.feature_files(), table.label_files(), table.key, table.labels_key, previews=table.previews)
 
 
 def load_folder(path: Path, cache: Path) -> Dataset:

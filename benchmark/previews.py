@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.dataset import Roots
+from benchmark import facts
+from benchmark.atomic import write_bytes
+from benchmark.dataset import Dataset, Roots
+from benchmark.picture_file import strip, whole
 
 
 @dataclass
 class Previews:
-    """Lends pictures by dataset name, fingerprint, split and row."""
+    """Lends pictures by dataset name, fingerprint, split and row; a dataset is opened once, and only when needed."""
 
     results: Path
     roots: Roots
+    _known: dict[tuple[str, str], facts.Facts | None] = field(default_factory=dict, repr=False)
+    _opened: dict[tuple[str, str], Dataset | None] = field(default_factory=dict, repr=False)
+    _same: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
 
     def picture(self, name: str, fingerprint: str, split: str, row: int) -> bytes | None:
-        """Return a PNG of a video's frames side by side, or None where there is none."""
-        return None
+        """Return a PNG or JPEG of three of a video's frames side by side, or None where there is none.
+
+        The facts of the dataset must be kept. A damaged picture is made again where its dataset is present. In
+        self-retrieval a query is the database's video of that row.
+        """
+        key = name, fingerprint
+        if key not in self._known:
+            self._known[key] = facts.read(self.results, name, fingerprint)
+        known = self._known[key]
+        if known is None:
+            return None
+        split = "database" if known.self_retrieval else split
+        stem = facts.folder(self.results, name, fingerprint) / "previews" / f"{split}-{row}"
+        return _kept(stem) or self._made(known, split, row, stem)
+
+    def _made(self, known: facts.Facts, split: str, row: int, stem: Path) -> bytes | None:
+        """Make a picture and keep it; whatever a dataset raises leaves a video without one and stops no report."""
+        key = known.name, known.fingerprint
+        try:
+            if key not in self._opened:
+                self._opened[key] = None
+                self._opened[key] = _open(known.argument, self.roots)
+            dataset = self._opened[key]
+            frames = None if dataset is None else dataset.preview(split, row)
+            if dataset is None or frames is None or not self._is_same(known, dataset):
+                return None
+            data = strip(frames)
+        except Exception:
+            return None
+        # a results folder that cannot be written to still gives its page
+        with suppress(OSError):
+            write_bytes(stem.with_suffix(".png" if data.startswith(b"\x89PNG") else ".jpg"), data)
+        return data
+
+    def _is_same(self, known: facts.Facts, dataset: Dataset) -> bool:
+        """Say whether the dataset has the content of the facts; asked last, as it may have to read all features."""
+        key = known.name, known.fingerprint
+        if key not in self._same:
+            self._same[key] = False
+            self._same[key] = dataset.fingerprint == known.fingerprint
+        return self._same[key]
+
+
+def _open(argument: str, roots: Roots) -> Dataset | None:
+    from benchmark import registry
+
+    return registry.open_dataset(argument, roots)
+
+
+def _kept(stem: Path) -> bytes | None:
+    for ending in (".png", ".jpg"):
+        with suppress(OSError):
+            data = stem.with_suffix(ending).read_bytes()
+            if whole(data):
+                return data
+    return None

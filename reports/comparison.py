@@ -83,8 +83,19 @@ def ends(found: Mapping[str, Any], label: str, bits: int) -> list[tuple[float | 
     return list(zip(length["low"][place], length["high"][place], strict=True))
 
 
+def embedded(group: Group, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page needs to compare two rows: ``slugs`` and ``labels``, ``cuts``, and ``pairs`` by bits."""
+    slugs = {row.label: row.slug for row in group.rows}
+    held = {
+        bits: {"rows": [slugs[label] for label in length["rows"]], "pairs": rounded(length["pairs"])}
+        for bits, length in found["bits"].items() if length["pairs"]
+    }  # fmt: skip
+    labels = {slugs[label]: label for length in found["bits"].values() for label in length["rows"]}
+    return {"labels": labels, "cuts": [style.cut_label(cut).strip("@") for cut in style.CUTS], "bits": held}
+
+
 def rounded(value: Any) -> Any:
-    """Return plain data with floats of ``DIGITS`` significant digits: what the page embeds."""
+    """Return plain data with floats of ``DIGITS`` significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):

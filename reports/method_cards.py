@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.record import Record
-from reports import drawing, style, svg
+from reports import drawing, style
 from reports.drawing import Drawing
 from reports.matrix import Group, Row
 from reports.provenance import flat
+from reports.section import Workshop
 from reports.tables import mean
 
 PRESET, CUT = "field", 20
@@ -29,9 +29,9 @@ PANEL, HEIGHT, ACROSS = 1.75, 1.5, 4
 def articles(
     groups: Sequence[Group],
     cards: Mapping[str, Sequence[tuple[str, Sequence[str]]]],
-    files: dict[str, bytes],
+    shop: Workshop,
 ) -> list[dict[str, Any]]:
-    """Return one article per method of the records, by title; its figures are added to ``files``."""
+    """Return one article per method of the records, by title; its figures are added to the workshop's files."""
     found: dict[str, dict[str, Any]] = {}
     for group in groups:
         for row in group.rows:
@@ -44,11 +44,7 @@ def articles(
                 article["rows"].append(_row(group, row))
             figure = draw(group, row)
             if figure is not None:
-                files |= {f"figures/{figure.name}.svg": figure.svg, f"figures/{figure.name}.pdf": figure.pdf}
-                inline = Markup(svg.inline(figure.svg, figure.name, f"alt-{figure.name}"))
-                article["losses"].append({
-                    "svg": inline, "name": figure.name, "alt": figure.alt, "group": group.label, "label": row.label,
-                })  # fmt: skip
+                article["losses"].append({**shop.keep(figure), "group": group.label, "label": row.label})
     return sorted(found.values(), key=lambda article: (article["title"].lower(), article["method"]))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,27 +14,14 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, Record, scan
-from reports import (
-    comparison,
-    cost,
-    curves,
-    matrix,
-    method_cards,
-    paper,
-    provenance,
-    published,
-    ranks,
-    style,
-    svg,
-    tables,
-)
-from reports.drawing import Drawing, swatch
+from reports import gallery, matrix, method_cards, provenance, ranks, style, tables
 from reports.matrix import Group, Row
+from reports.section import Workshop, section
 from reports.stored import Stored
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
-SCRIPTS = ("view.js", "tables.js", "exports.js", "figures.js", "records.js", "start.js")
+SCRIPTS = ("view.js", "tables.js", "exports.js", "figures.js", "compare.js", "records.js", "start.js")
 MANIFEST = "files.json"
 """Names of the figures and tables that a build wrote, so that the next one can take away what it no longer makes."""
 
@@ -47,7 +33,7 @@ def build(
     *,
     stale: Callable[[Record], bool] = lambda record: False,
     cards: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = MappingProxyType({}),
-    pictures: Callable[[str, str, str, int], bytes | None] = lambda name, fingerprint, split, row: None,
+    pictures: gallery.Lend = lambda name, fingerprint, split, row: None,
 ) -> Path:
     """Write ``out/index.html`` with figures (SVG, PDF) and tables (CSV, LaTeX, Markdown) beside it; return its path.
 
@@ -61,16 +47,16 @@ def build(
     groups = matrix.build(found.records, expected)
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
-    files: dict[str, bytes] = {}
-    names, stored = matrix.methods(groups), Stored(results, found.folders)
-    sections = [_section(group, names, files, stored, out / "cache") for group in groups]
+    shop = Workshop(matrix.methods(groups), Stored(results, found.folders), pictures, out / "cache")
+    sections = [section(group, shop) for group in groups]
+    articles = method_cards.articles(groups, cards, shop)
     if groups:
-        files["tables/records.csv"] = tables.records_csv(groups).encode()
-    page = render(groups, sections, found.damaged, results, method_cards.articles(groups, cards, files))
-    for name, content in sorted(files.items()):
+        shop.files["tables/records.csv"] = tables.records_csv(groups).encode()
+    page = render(groups, sections, found.damaged, results, articles)
+    for name, content in sorted(shop.files.items()):
         write_bytes(out / name, content)
-    _take_away(out, files)
-    write_text(out / MANIFEST, json.dumps(sorted(files), indent=1) + "\n")
+    _take_away(out, shop.files)
+    write_text(out / MANIFEST, json.dumps(sorted(shop.files), indent=1) + "\n")
     write_text(out / "index.html", page)
     return out / "index.html"
 
@@ -91,10 +77,10 @@ def render(
         lstrip_blocks=True,
     )
     known = provenance.environments(groups)
-    for section, group in zip(sections, groups, strict=True):
-        section["entries"] = provenance.entries(group, known)
+    for part, group in zip(sections, groups, strict=True):
+        part["entries"] = provenance.entries(group, known)
     return environment.get_template("page.html.j2").render(
-        css=Markup(_text("style.css") + _palette_css()),
+        css=Markup(_text("style.css") + _palette_css() + _text("gallery.css") + gallery.css(sections)),
         script=Markup("".join(_text(name) for name in SCRIPTS)),
         summary=_summary(groups, damaged),
         sections=sections,
@@ -109,61 +95,6 @@ def render(
         articles=articles,
         stale=[item for group in groups for item in provenance.stale(group)],
     )
-
-
-def _section(
-    group: Group, methods: Sequence[str], files: dict[str, bytes], stored: Stored, cache: Path
-) -> dict[str, Any]:
-    """Return what the page shows of a group; its figures and tables are added to ``files``."""
-    panels = []
-    compared = {preset: comparison.compare(group, preset, stored, cache) for preset in group.presets}
-    for preset in group.presets:
-        stem = f"tables/map-{style.slug(group.slug, preset)}"
-        written = {
-            "csv": tables.map_csv(group, preset, partial(comparison.ends, compared[preset])),
-            "tex": paper.latex(group, preset, methods),
-            "md": paper.markdown(group, preset, methods),
-        }
-        files |= {f"{stem}.{kind}": text.encode() for kind, text in written.items()}
-        pairs = comparison.pairs_csv(group, preset, compared[preset])
-        files |= {name: text.encode() for name, text in pairs.items()}
-        figures: dict[str, dict[str, Any]] = {}
-        for kind, at, drawing in curves.figures(group, preset, methods):
-            about = {"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": []}
-            where = f"K = {at}" if kind == "map_bits" else f"{at} bits"
-            bits = None if kind == "map_bits" else at
-            held = figures.setdefault(kind, about)["drawings"]
-            held.append({"where": where, "bits": bits, **_shown(drawing, files)})
-        panels.append({
-            "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
-            "table": tables.table(group, preset, methods), "stem": stem, "figures": list(figures.values()),
-            "comparison": comparison.shown(compared[preset], list(pairs)),
-        })  # fmt: skip
-    price = cost.table(group, cost.PRESET, methods)
-    points = cost.draw(group, cost.PRESET, methods)
-    if points is not None:
-        price["figure"] = _shown(points, files)
-    return {
-        "slug": group.slug,
-        "cost": price,
-        "label": group.label,
-        "name": group.name,
-        "card": provenance.card(group),
-        "panels": panels,
-        "statistics": comparison.rounded(compared),
-        "published": published.comparisons(group),
-        "legend": [
-            {"label": row.label, "slug": row.slug, "swatch": Markup(swatch(look))}
-            for row in group.rows if row.records for look in [style.look(row.method, methods, row.sibling)]
-        ],
-    }  # fmt: skip
-
-
-def _shown(drawing: Drawing, files: dict[str, bytes]) -> dict[str, Any]:
-    """Return a figure as the page sets it inline, and add its files."""
-    files |= {f"figures/{drawing.name}.svg": drawing.svg, f"figures/{drawing.name}.pdf": drawing.pdf}
-    inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}", drawing.room)
-    return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
 
 
 def _choices(groups: Sequence[Group]) -> dict[str, list[tuple[str, str]]]:
@@ -189,13 +120,6 @@ def _common_label(rows: Sequence[Row]) -> str:
     variant, number = rows[0].variant, rows[0].sibling
     said = rows[0].title + ("" if variant in ("", matrix.PLAIN_VARIANT) else f" ({variant})")
     return style.one_line(said + (f", settings {number + 1}" if number else ""))
-
-
-def _protocols(group: Group, preset: str) -> list[str]:
-    """Return the preset's options in words; more than one where records were measured under different options."""
-    self_retrieval = bool(group.data and group.data.self_retrieval)
-    said = {style.protocol_text(row.protocols[preset], self_retrieval) for row in group.rows if preset in row.protocols}
-    return sorted(said)
 
 
 def _summary(groups: Sequence[Group], damaged: Sequence[Damaged]) -> dict[str, Any]:

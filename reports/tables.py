@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark.evaluation.statistics import mean_deviation
@@ -32,7 +32,7 @@ class Cell:
 
     ``place`` is best, second or empty; ``first`` marks the first column of a code length. ``found`` holds the numbers;
     ``record`` is the key of the first record behind the cell; ``stale`` says that other code made one of them;
-    ``command`` fills a hole.
+    ``command`` fills a hole; ``interval`` holds the ends of the interval over queries.
     """
 
     state: str
@@ -47,6 +47,7 @@ class Cell:
     record: str = ""
     stale: bool = False
     command: str = ""
+    interval: tuple[float | None, float | None] = (None, None)
 
 
 def values(records: Sequence[Record], preset: str, key: str) -> list[float | None]:
@@ -60,8 +61,18 @@ def mean(records: Sequence[Record], preset: str, key: str) -> Mean:
     return Mean(*mean_deviation(found), len(found), len(records))
 
 
-def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
-    """Return the mAP table of a group: ``columns`` per code length, ``rows`` of cells, and the ceiling as ``foot``."""
+def no_ends(label: str, bits: int) -> Ends:
+    """Return intervals of a row for which none are known."""
+    return [(None, None)] * len(style.CUTS)
+
+
+def table(
+    group: Group, preset: str, methods: Sequence[str], ends: Callable[[str, int], Ends] = no_ends
+) -> dict[str, Any]:
+    """Return the mAP table of a group: ``bits``, ``cuts``, ``rows`` of cells, and the ceiling as ``foot``.
+
+    ``ends`` is that of ``map_csv``.
+    """
     marks = _places(group, preset)
     seeds = max((len(row.done(bits)) for row in group.rows for bits in group.bits), default=0)
     rows = []
@@ -71,9 +82,10 @@ def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
             if not row.done(bits):
                 cells.append(_hole(group, row, bits))
                 continue
-            for place, cut in enumerate(style.CUTS):
+            for place, (cut, interval) in enumerate(zip(style.CUTS, ends(row.label, bits), strict=True)):
                 mark = marks.get((row.label, bits, cut), "")
-                cells.append(_cell(group, row, preset, bits, cut, mark, seeds, place == 0))
+                cell = _cell(group, row, preset, bits, cut, mark, seeds, place == 0)
+                cells.append(replace(cell, interval=interval))
         look = style.look(row.method, methods)
         rows.append({"label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells})
     return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
@@ -131,11 +143,6 @@ def _ceilings(group: Group, preset: str) -> list[str]:
         found = [value for value in values(done, preset, style.metric_key("ceiling", cut)) if value is not None]
         row.append(style.rounded(found[0]) if found else style.NOTHING)
     return row * len(group.bits)
-
-
-def no_ends(label: str, bits: int) -> Ends:
-    """Return intervals of a row for which none are known."""
-    return [(None, None)] * len(style.CUTS)
 
 
 def map_csv(group: Group, preset: str, ends: Callable[[str, int], Ends] = no_ends) -> str:

@@ -1,4 +1,4 @@
 if (View.start()) {
-  for (const part of [Tables, Exports, Figures, Records]) part.start();
+  for (const part of [Tables, Exports, Figures, Compare, Records]) part.start();
   View.changed();
 }

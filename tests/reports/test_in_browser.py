@@ -213,7 +213,9 @@ def test_copy_as_csv_holds_the_unrounded_means_of_the_records(open_page):
     lines = list(csv.DictReader(io.StringIO(copied(shown, "csv"))))
     assert [line["method"] for line in lines] == ["ConMH", "ITQ", "New|One", "ceiling"]
     for line, method in zip(lines, ("conmh", "itq"), strict=False):
-        held = [r for r in RECORDS if (r.identity.method, r.identity.dataset, r.identity.bits) == (method, "ucf101", 64)]
+        held = [
+            r for r in RECORDS if (r.identity.method, r.identity.dataset, r.identity.bits) == (method, "ucf101", 64)
+        ]
         values = [r.metrics["field"].metrics["map@5"] for r in held]
         assert float(line["64 bits mAP@5"]) == sum(values) / 2 and line["64 bits mAP@5 n"] == "2"
         assert float(line["64 bits mAP deviation"]) > 0
@@ -273,7 +275,7 @@ def test_a_number_leads_to_its_records(open_page):
     assert "torch" in dialog.inner_text()
     shown.keyboard.press("Escape")
     assert dialog.is_hidden() and link.evaluate("(link) => link === document.activeElement")
-    shown.locator(f'{MAP} [data-row=bth] td.hole a').click()
+    shown.locator(f"{MAP} [data-row=bth] td.hole a").click()
     assert "it ran out of 5 % & more_of $ {all}" in dialog.inner_text()
 
 
@@ -296,15 +298,17 @@ def test_the_keyboard_alone_reaches_and_works_everything(open_page):
     reached = set()
     for _ in range(60):
         shown.keyboard.press("Tab")
-        reached.add(shown.evaluate("""() => { const a = document.activeElement; const box = a.getBoundingClientRect();
-            const style = getComputedStyle(a); return `${a.tagName} ${a.name ?? ""} ${style.outlineStyle !== "none"} ${box.width > 0}` }"""))
+        reached.add(
+            shown.evaluate("""() => { const a = document.activeElement; const box = a.getBoundingClientRect();
+            const style = getComputedStyle(a); return `${a.tagName} ${a.name ?? ""} ${style.outlineStyle !== "none"} ${box.width > 0}` }""")
+        )
         if shown.evaluate("document.activeElement.closest('th[data-k]') !== null"):
             break
     assert any(words.startswith("INPUT protocol") for words in reached) and any("SUMMARY" in words for words in reached)
     assert all(words.endswith("true true") for words in reached), reached
     shown.keyboard.press("Enter")
     assert "sort=16@5" in shown.url
-    shown.locator('#view input[name=protocol][value=field]').focus()
+    shown.locator("#view input[name=protocol][value=field]").focus()
     shown.keyboard.press("ArrowRight")
     assert "protocol=strict" in shown.url and shown.locator(MAP).is_hidden()
     shown.locator("#choose > summary").focus()

@@ -1,0 +1,106 @@
+"""What the page shows of one dataset, with the figures and tables that are written beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from reports import comparison, cost, curves, gallery, paper, provenance, published, style, svg, tables
+from reports.drawing import Drawing, swatch
+from reports.matrix import Group
+from reports.stored import Stored
+
+
+@dataclass
+class Workshop:
+    """What all parts of a page are made with: names of all methods, files beside the records, pictures, a cache.
+
+    ``files`` collects what is written beside the page, by name.
+    """
+
+    methods: Sequence[str]
+    stored: Stored
+    pictures: gallery.Lend
+    cache: Path
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def keep(self, drawing: Drawing) -> dict[str, Any]:
+        """Add a figure's files, and return the figure as the page sets it inline."""
+        self.write(drawing)
+        inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}", drawing.room)
+        return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
+
+    def write(self, drawing: Drawing) -> None:
+        """Add a figure's files."""
+        self.files[f"figures/{drawing.name}.svg"] = drawing.svg
+        self.files[f"figures/{drawing.name}.pdf"] = drawing.pdf
+
+
+def section(group: Group, shop: Workshop) -> dict[str, Any]:
+    """Return what the page shows of a group; its figures and tables are added to the workshop's files."""
+    compared = {preset: comparison.compare(group, preset, shop.stored, shop.cache) for preset in group.presets}
+    price = cost.table(group, cost.PRESET, shop.methods)
+    points = cost.draw(group, cost.PRESET, shop.methods)
+    if points is not None:
+        price["figure"] = shop.keep(points)
+    examples, drawings = gallery.gallery(group, shop.stored, shop.methods, shop.pictures)
+    for drawing in drawings:
+        shop.write(drawing)
+    return {
+        "slug": group.slug, "label": group.label, "name": group.name, "card": provenance.card(group),
+        "panels": [_panel(group, preset, compared[preset], shop) for preset in group.presets],
+        "cost": price, "gallery": examples, "published": published.comparisons(group),
+        "legend": _legend(group, shop.methods),
+    }  # fmt: skip
+
+
+def _panel(group: Group, preset: str, compared: dict[str, Any], shop: Workshop) -> dict[str, Any]:
+    """Return what the page shows under one protocol: the mAP table, its tests, and the curves."""
+    stem = f"tables/map-{style.slug(group.slug, preset)}"
+    ends = partial(comparison.ends, compared)
+    written = {
+        "csv": tables.map_csv(group, preset, ends),
+        "tex": paper.latex(group, preset, shop.methods),
+        "md": paper.markdown(group, preset, shop.methods),
+    }
+    shop.files |= {f"{stem}.{kind}": text.encode() for kind, text in written.items()}
+    pairs = comparison.pairs_csv(group, preset, compared)
+    shop.files |= {name: text.encode() for name, text in pairs.items()}
+    return {
+        "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
+        "table": tables.table(group, preset, shop.methods, ends), "stem": stem,
+        "pairs": comparison.embedded(group, compared), "figures": _figures(group, preset, shop), "comparison": comparison.shown(compared, list(pairs)),
+    }  # fmt: skip
+
+
+def _figures(group: Group, preset: str, shop: Workshop) -> list[dict[str, Any]]:
+    """Return the curves by kind."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for kind, at, drawing in curves.figures(group, preset, shop.methods):
+        about = {"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": []}
+        by_bits = kind != "map_bits"
+        where = {"where": f"{at} bits", "bits": at} if by_bits else {"where": f"K = {at}", "bits": None}
+        kinds.setdefault(kind, about)["drawings"].append({**where, **shop.keep(drawing)})
+    return list(kinds.values())
+
+
+def _legend(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": row.label, "slug": row.slug,
+            "swatch": Markup(swatch(style.look(row.method, methods, row.sibling))),
+        }
+        for row in group.rows if row.records
+    ]  # fmt: skip
+
+
+def _protocols(group: Group, preset: str) -> list[str]:
+    """Return the preset's options in words; more than one where records were measured under different options."""
+    self_retrieval = bool(group.data and group.data.self_retrieval)
+    said = {style.protocol_text(row.protocols[preset], self_retrieval) for row in group.rows if preset in row.protocols}
+    return sorted(said)
