@@ -24,6 +24,10 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numba", "h5py", "pandas"
 ROOMS = ("benchmark", "methods", "datasets")
 ENGINE = ("benchmark/runner.py", "benchmark/encoding.py", "benchmark/evaluation/evaluator.py")
 """The engine's files whose imports, taken together, can move a number."""
+FINDERS = ("benchmark/registry.py", "benchmark/plan.py")
+"""Files that lead from names to guests: the guests of a cell are known, so what else they import is not followed."""
+TOLD = {"paper", "source", "differences", "choices", "cost", "title"}
+"""What a class says of itself in words."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -88,29 +92,59 @@ def code_identity(method: str, dataset_file: Path) -> dict[str, Any]:
 
 @functools.cache
 def code_digest(method: str, dataset_file: Path) -> str:
-    """Return a hash over the sources that the method, the dataset and the evaluation import, transitively."""
+    """Return a hash over the sources that the method, the dataset and the evaluation import, transitively.
+
+    Comments, docstrings, layout and what cards say cannot move a number and are left out.
+    """
     start = [ROOT / "methods" / f"{method}.py", dataset_file, *(ROOT / name for name in ENGINE)]
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(_closure(start)):
         digest.update(os.path.relpath(file, ROOT).encode())
-        digest.update(file.read_bytes())
+        digest.update(ast.unparse(_bare(_tree(file))).encode())
     return digest.hexdigest()
+
+
+def _bare(tree: ast.Module) -> ast.Module:
+    """Return the syntax tree without docstrings and without the class attributes of ``TOLD``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            body = [part for part in node.body if not _is_text(part)]
+            if isinstance(node, ast.ClassDef):
+                body = [part for part in body if not _is_told(part)]
+            node.body = body or [ast.Pass()]
+    return tree
+
+
+def _is_text(part: ast.stmt) -> bool:
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+
+
+def _is_told(part: ast.stmt) -> bool:
+    targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
+    names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return bool(names) and set(names) <= TOLD
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def _closure(start: Iterable[Path]) -> set[Path]:
     seen: set[Path] = set()
+    finders = {ROOT / name for name in FINDERS}
     todo = [file for file in start if file.exists()]
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo.extend(_imports(file))
+            if file not in finders:
+                todo.extend(_imports(file))
     return seen
 
 
 def _imports(file: Path) -> list[Path]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -52,7 +52,8 @@ def build(
     articles = method_cards.articles(groups, cards, shop)
     if groups:
         shop.files["tables/records.csv"] = tables.records_csv(groups).encode()
-    page = render(groups, sections, found.damaged, results, articles)
+    css = "".join(f".{name}{{{rule}}}\n" for name, rule in sorted(shop.wardrobe.items()))
+    page = render(groups, sections, found.damaged, results, articles, css)
     for name, content in sorted(shop.files.items()):
         write_bytes(out / name, content)
     _take_away(out, shop.files)
@@ -67,8 +68,9 @@ def render(
     damaged: Sequence[Damaged],
     results: Path,
     articles: Sequence[dict[str, Any]] = (),
+    css: str = "",
 ) -> str:
-    """Return the page's HTML."""
+    """Return the page's HTML; ``css`` are the style rules of the inline figures."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -80,7 +82,7 @@ def render(
     for part, group in zip(sections, groups, strict=True):
         part["entries"] = provenance.entries(group, known)
     return environment.get_template("page.html.j2").render(
-        css=Markup(_text("style.css") + _palette_css() + _text("gallery.css") + gallery.css(sections)),
+        css=Markup(_text("style.css") + _palette_css() + css + _text("gallery.css") + gallery.css(sections)),
         script=Markup("".join(_text(name) for name in SCRIPTS)),
         summary=_summary(groups, damaged),
         sections=sections,
@@ -89,6 +91,7 @@ def render(
         damaged=[(_relative(item.path, results), style.one_line(item.reason)) for item in damaged],
         environments=list(known.values()),
         notices=_notices(groups),
+        diagnostics=list(provenance.DIAGNOSTICS.values()),
         ranks=ranks.by_preset(groups),
         presets=style.preset_order({preset for group in groups for preset in group.presets}),
         choices=_choices(groups),

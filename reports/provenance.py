@@ -14,10 +14,10 @@ PHASES = ("prepare", "fit", "encode", "evaluate")
 DIAGNOSTICS = {
     "bit_balance": ("bit balance", "mean |mean of a bit|: 0 even, 1 constant"),
     "bit_correlation": ("bit correlation", "mean |correlation| of two bits"),
-    "distinct_codes": ("distinct codes", "different codes in the database"),
-    "distinct_share": ("distinct share", "distinct codes over database videos"),
+    "distinct_codes": ("distinct codes", "number of different codes in the database"),
+    "distinct_share": ("distinct share", "number of distinct codes over that of videos"),
     "zero_share": ("zero share", "share of undecided bits"),
-    "constant_bits": ("constant bits", "bits with one value everywhere"),
+    "constant_bits": ("constant bits", "number of bits with one value everywhere"),
     "entropy_bits": ("code entropy, bits", "Shannon entropy of whole codes"),
 }
 

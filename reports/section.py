@@ -20,7 +20,7 @@ from reports.stored import Stored
 class Workshop:
     """What all parts of a page are made with: names of all methods, files beside the records, pictures, a cache.
 
-    ``files`` collects what is written beside the page, by name.
+    ``files`` collects what is written beside the page, by name; ``wardrobe`` the style rules of all inline figures.
     """
 
     methods: Sequence[str]
@@ -28,11 +28,12 @@ class Workshop:
     pictures: gallery.Lend
     cache: Path
     files: dict[str, bytes] = field(default_factory=dict)
+    wardrobe: dict[str, str] = field(default_factory=dict)
 
     def keep(self, drawing: Drawing) -> dict[str, Any]:
         """Add a figure's files, and return the figure as the page sets it inline."""
         self.write(drawing)
-        inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}", drawing.room)
+        inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}", self.wardrobe, drawing.room)
         return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
 
     def write(self, drawing: Drawing) -> None:
@@ -74,7 +75,8 @@ def _panel(group: Group, preset: str, compared: dict[str, Any], shop: Workshop) 
     return {
         "preset": preset, "about": style.PRESET_TEXT.get(preset, ""), "protocols": _protocols(group, preset),
         "table": tables.table(group, preset, shop.methods, ends), "stem": stem,
-        "pairs": comparison.embedded(group, compared), "figures": _figures(group, preset, shop), "comparison": comparison.shown(compared, list(pairs)),
+        "pairs": comparison.embedded(group, compared), "figures": _figures(group, preset, shop),
+        "comparison": comparison.shown(compared, list(pairs)),
     }  # fmt: skip
 
 

@@ -10,17 +10,20 @@ from reports import drawing, style
 USES = re.compile(r"<g( [^>]*)?>\n((?:<use [^>]*/>\n)+)</g>")
 GROUP_ENDS = re.compile(r"<g\b|</g>")
 OWNER = re.compile(rf' id="{drawing.SERIES}([a-z0-9-]+?)--\d+"')
+SPARE = re.compile(r"(\.\d\d)\d+")
+STEP = re.compile(r"([MLz])(?: (-?[\d.]+) (-?[\d.]+))?")
 VIEW = re.compile(r'viewBox="([\d.]+ [\d.]+ [\d.]+) ([\d.]+)"')
 POINTS = 72
 """SVG units in an inch, as the figures are written."""
 STYLE = re.compile(r' style="([^"]*)"')
 
 
-def inline(svg: bytes, name: str, described_by: str, room: float = 0.0) -> str:
+def inline(svg: bytes, name: str, described_by: str, wardrobe: dict[str, str], room: float = 0.0) -> str:
     """Return the SVG as an element of a page: no prolog, no namespaces, no references but to itself.
 
     ``name`` is unique on the page and keeps ids apart; ``described_by`` is the id of the text that says what is shown.
     ``room`` is the height of the legend in inches, which is cut off. What belongs to a row carries ``data-series``.
+    Styles become classes; their rules, by class name, are added to ``wardrobe``.
     """
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :]
@@ -33,10 +36,13 @@ def inline(svg: bytes, name: str, described_by: str, room: float = 0.0) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<defs>\s*<style.*?</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", "\n", body.replace("xlink:href", "href"))
     body = _own_ids(body, name)
-    body = re.sub(r'(?<= )(d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
+    body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
+    body = re.sub(r' d="([^"]*)"', _short_path, body)
+    body = re.sub(r' (x|y)="(-?[\d.]+)"', lambda m: f' {m[1]}="{float(m[2]):.1f}"', body)
     body = USES.sub(_style_once, body)
     body = re.sub(r"(font-size: [\d.]+px|font: [\d.]+px)[^;\"]*(; font-family: [^;\"]*)?", _size_only, body)
-    return f"{head}>{_page_colours(_without_idle_groups(body))}".strip()
+    body = STYLE.sub(lambda m: _dressed(m[1], wardrobe), _page_colours(_without_idle_groups(body)))
+    return f"{head}>{body}".strip()
 
 
 def _shortened(head: str, by: float) -> str:
@@ -54,6 +60,38 @@ def _without_legend(body: str) -> str:
         if not depth:
             return body[:start] + body[tag.end() :]
     return body
+
+
+def _dressed(style_text: str, wardrobe: dict[str, str]) -> str:
+    """Return the class that stands for a style, and add its rule to the wardrobe."""
+    name = "s" + hashlib.blake2b(style_text.encode(), digest_size=3).hexdigest()
+    wardrobe[name] = style_text
+    return f' class="{name}"'
+
+
+def _short_path(match: re.Match[str]) -> str:
+    """Write a path of lines as steps of a tenth of a point; one with curves keeps its form."""
+    steps = STEP.findall(match[1])
+    if not steps or set(re.findall(r"[A-Za-z]", match[1])) - set("MLz"):
+        short = SPARE.sub(r"\1", " ".join(match[1].split()))
+        return f' d="{short}"'
+    said: list[str] = []
+    at = (0, 0)
+    for letter, x, y in steps:
+        if letter == "z":
+            said.append("z")
+            continue
+        to = round(float(x) * 10), round(float(y) * 10)
+        move = to if letter == "M" else (to[0] - at[0], to[1] - at[1])
+        said.append(("M" if letter == "M" else "l") + _pair(*move))
+        at = to
+    path = "".join(said)
+    return f' d="{path}"'
+
+
+def _pair(x: int, y: int) -> str:
+    first, second = (f"{value / 10:g}" for value in (x, y))
+    return f"{first}{second}" if second.startswith("-") else f"{first} {second}"
 
 
 def _own_ids(text: str, name: str) -> str:

@@ -70,7 +70,7 @@ const Compare = (() => {
 
   function start() {
     for (const element of document.querySelectorAll("form.pair")) {
-      const held = JSON.parse(element.parentElement.querySelector("script.pairs").textContent);
+      const held = JSON.parse(element.parentElement.querySelector("script.pairwise").textContent);
       const about = element.parentElement.querySelector("table.map").closest(".scroll").getAttribute("aria-label").replace("mAP of ", "");
       const choices = [select(held, "Compare", 0), select(held, "with", 1)];
       const result = make("div");
