@@ -99,7 +99,8 @@ def _hole(group: Group, row: Row, bits: int) -> Cell:
         return Cell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
     reasons = {style.one_line(c.get("reason") or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
     seeds = sorted({seed for b, seed in row.expected if b == bits} or {r.identity.seed for r in row.all})
-    command = fill_command(group, row, [bits], seeds or group.seeds)
+    given = [str(c["command"]) for (b, _), c in row.expected.items() if b == bits and c.get("command")]
+    command = given[0] if given else fill_command(group, row, [bits], seeds or group.seeds)
     return Cell(
         "missing", f"{style.NOTHING} not run", bits, why="; ".join(sorted(reasons - {NO_RECORD})), command=command
     )
@@ -115,7 +116,9 @@ def _cell(group: Group, row: Row, preset: str, bits: int, cut: int | None, place
     under = "" if found.deviation is None else f"±{style.rounded(found.deviation)}"
     if found.n < seeds or found.n < found.records or failed:
         under = f"{under} n={found.n}".strip()
-    return Cell("value", style.rounded(found.mean), bits, name, under, "", place, first, found, record, stale)
+    said = [f"{found.records - found.n} of {found.records} seeds hold no finite number"] * (found.n < found.records)
+    why = "; ".join(said + [f"seed {r.identity.seed} failed" for r in failed])
+    return Cell("value", style.rounded(found.mean), bits, name, under, why, place, first, found, record, stale)
 
 
 def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]:

@@ -83,8 +83,8 @@ const Tables = (() => {
   function place(cell, is) {
     cell.classList.toggle("best", is === "best");
     cell.classList.toggle("second", is === "second");
-    cell.querySelector(":scope > .unseen")?.remove();
-    if (is) cell.querySelector("a")?.after(Object.assign(document.createElement("span"), { className: "unseen", textContent: ` ${is}` }));
+    cell.querySelector(":scope > .mark")?.remove();
+    if (is) cell.querySelector("a")?.after(Object.assign(document.createElement("span"), { className: "unseen mark", textContent: ` ${is}` }));
   }
 
   function below() {

@@ -23,7 +23,7 @@ def test_failed_cell_shows_reason_and_command(tmp_path):
     failed = make("itq", bits=16, failed="matrix is\nsingular <here>")
     _, parsed = built(tmp_path, make(bits=16), failed)
     cells = rows_of(parsed.maps("UCF101")[0])["ITQ"]
-    assert len(cells) == 1 and cells[0]["colspan"] == "7" and "bad" in cells[0]["class"]
+    assert len(cells) == 1 and cells[0]["colspan"] == "8" and "bad" in cells[0]["class"]
     assert cells[0]["text"] == "failedmatrix is singular <here>"
     missing = next(t for t in parsed.tables if t["caption"].startswith("Cells that failed"))
     assert [c["text"] for c in missing["rows"][1]] == [
@@ -37,16 +37,18 @@ def test_a_failed_seed_beside_a_good_one_is_told(tmp_path):
     good = make("itq", bits=16, seed=0)
     _, parsed = built(tmp_path, good, make("itq", bits=16, seed=1, failed="no memory"))
     cell = rows_of(parsed.maps("UCF101")[0])["ITQ"][0]
-    assert cell["text"] == f"{good.metrics['field'].metrics['map@5']:.3f}n=1"
-    assert "seed 1 failed" in cell["title"]
+    assert cell["text"] == f"{good.metrics['field'].metrics['map@5']:.3f} seed 1 failedn=1"
 
 
 def test_cells_that_others_have_are_not_run(tmp_path):
     records = [make(bits=16), make(bits=32), make("lsh", bits=16), make(dataset="moving_digits", bits=16)]
     _, parsed = built(tmp_path, *records)
-    hole = rows_of(parsed.maps("UCF101")[0])["LSH"][7]
-    assert (hole["text"], hole["class"]) == ("— not run", "first hole none")
-    assert [c["text"] for c in rows_of(parsed.maps("Moving digits")[0])["LSH"]] == ["— not run"]
+    hole = rows_of(parsed.maps("UCF101")[0])["LSH"][8]
+    command = "python -m benchmark run --methods lsh:default --datasets ucf101 --bits 32 --seeds 0"
+    assert (hole["text"], hole["class"]) == (f"— not run {command}", "first hole none")
+    assert [c["text"] for c in rows_of(parsed.maps("Moving digits")[0])["LSH"]] == [
+        "— not run python -m benchmark run --methods lsh --datasets moving_digits --bits 16 --seeds 0"
+    ]
     missing = next(t for t in parsed.tables if t["caption"].startswith("Cells that were not run"))
     told = {(r[0]["text"], r[1]["text"]): (r[2]["text"], r[3]["text"], r[5]["text"]) for r in missing["rows"][1:]}
     assert told == {
@@ -67,11 +69,11 @@ def test_expected_cells_are_shown_with_their_reason(tmp_path):
         {"dataset": "yfcc", "method": "conmh", "bits": 64, "seed": 0, "command": "get yfcc"},
     ]
     _, parsed = built(tmp_path, make(bits=16), expected=expected)
-    assert rows_of(parsed.maps("UCF101")[0])["SH"][0]["text"] == "— not runneeds package X"
     missing = next(t for t in parsed.tables if t["caption"].startswith("Cells that were not run"))
     told = [[c["text"] for c in row] for row in missing["rows"][1:]]
     command = "python -m benchmark run --methods sh --datasets ucf101 --bits 16 --seeds 3"
     assert ["SH", "UCF101", "16", "3", "needs package X", command] in told
+    assert rows_of(parsed.maps("UCF101")[0])["SH"][0]["text"] == f"— not runneeds package X {command}"
     assert ["ConMH", "yfcc", "64", "0", matrix.NO_RECORD, "get yfcc"] in told
     assert "No cell of this dataset has been measured." in parsed.text
 

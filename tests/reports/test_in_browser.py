@@ -162,7 +162,7 @@ def test_nonsense_in_the_address_is_ignored(open_page):
 
 def test_marks_are_those_of_the_rows_that_are_shown(open_page, address):
     marks = """(table) => [...document.querySelectorAll(`${table} td[data-v]`)].map((cell) =>
-        [cell.classList.contains("best"), cell.classList.contains("second"), cell.querySelector(":scope > .unseen")?.textContent ?? ""])"""
+        [cell.classList.contains("best"), cell.classList.contains("second"), cell.querySelector(":scope > .mark")?.textContent ?? ""])"""
     plain = open_page(java_script_enabled=False)
     shown = open_page()
     assert shown.evaluate(marks, MAP) == plain.locator(MAP).evaluate(f"() => ({marks})('{MAP}')")

@@ -40,7 +40,7 @@ def plain(text):
 
 def test_latex_is_whole_and_says_what_the_csv_says(group):
     text = paper.latex(group, "field", matrix.methods([group]))
-    head, body = text.split(r"\begin{tabular}{lrrrrrrr}")
+    head, body = text.split(r"\begin{tabular}{lrrrrrrrr}")
     assert all(line.startswith("% ") for line in head.splitlines()) and "subset" in head and "2 seeds" in head
     assert body.rstrip().endswith(r"\end{tabular}")
     assert body.count("{") == body.count("}") and body.count("$") % 2 == 0
@@ -55,7 +55,7 @@ def test_latex_is_whole_and_says_what_the_csv_says(group):
         elif "multicolumn" in line:
             assert len(cells) == 2 and ("not run" in line or "failed" in line)
         else:
-            assert len(cells) == 8
+            assert len(cells) == 9
             seen[plain(cells[0]), bits] = [plain(cell) for cell in cells[1:]]
     ceiling = seen.pop(("ceiling", "64"))
     assert ceiling[0] == "1.000"
@@ -66,7 +66,7 @@ def test_latex_is_whole_and_says_what_the_csv_says(group):
 def test_each_column_has_one_best_and_one_second(group):
     text = paper.latex(group, "strict", matrix.methods([group]))
     for block in text.split(r"\midrule")[1:4]:
-        assert block.count(r"\textbf") == block.count(r"\underline") == 7
+        assert block.count(r"\textbf") == block.count(r"\underline") == 8
 
 
 def test_markdown_says_the_same(group):
@@ -75,11 +75,11 @@ def test_markdown_says_the_same(group):
     seen = {}
     for line in rows[2:-1]:
         label, bits, *cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        assert len(cells) == 7
+        assert len(cells) == 8
         if "not run" in cells[0] or cells[0] == "failed":
             assert not any(cells[1:])
         else:
             bare = [re.sub(r"\*\*|</?u>", "", cell).split()[0] for cell in cells]
             seen[label.replace("\\|", "|"), bits] = bare
     assert seen == numbers(group)
-    assert all(len(re.split(r"(?<!\\)\|", line)) == 11 for line in rows)
+    assert all(len(re.split(r"(?<!\\)\|", line)) == 12 for line in rows)
