@@ -137,12 +137,12 @@ def records(group: Group, bits: int) -> list[tuple[Row, Record | None]]:
     return [(row, next((r for r in held if seed in (None, r.identity.seed)), None)) for row, held in pairs]
 
 
-def chosen(labels: np.ndarray, most: int = MOST) -> Videos:
+def chosen(labels: np.ndarray) -> Videos:
     """Return the videos to draw, from multi-hot labels (videos, classes) uint8."""
     first = labels[:, :CLASSES].astype(bool)
     single = labels.astype(bool).sum(axis=1) == 1
     eligible = np.flatnonzero(first.any(axis=1) & single)
-    rows = _drawn(len(eligible), most)
+    rows = _drawn(len(eligible), MOST)
     left = int((first.any(axis=1) & ~single).sum())
     return Videos(eligible[rows], first[eligible[rows]].argmax(axis=1), len(eligible), left)
 

@@ -17,7 +17,9 @@ from reports import drawing, style, svg
 
 SIDE = 500
 """Side of an inline picture in its own units, to which points are rounded."""
-DOT, RING = 11, 5
+FEW = 800
+"""Points up to which dots are large (ours)."""
+LARGE, SMALL = (11, 5), (8, 3)
 """Diameter of an inline dot, and of the hole in a hollow one."""
 COLUMNS, WIDTH = 4, 7.16  # panels side by side, and inches of a two-column page; ours
 MARGIN, LINE = 0.06, 0.15  # inches: around a panel, and per line of text; ours
@@ -45,9 +47,10 @@ def inline(points: np.ndarray, classes: np.ndarray, name: str, described_by: str
     ``points``: (n, 2) float. ``classes``: (n,) places of colours. ``name`` is unique on the page; ``described_by`` is
     the id of the text that says what is shown.
     """
-    placed = fitted(points, SIDE, DOT)
+    size = LARGE if len(points) <= FEW else SMALL
+    placed = fitted(points, SIDE, size[0])
     drawn = "".join(
-        _dots(placed[classes == place], int(place), f"{name}-{place}") for place in np.unique(classes).tolist()
+        _dots(placed[classes == place], int(place), size, f"{name}-{place}") for place in np.unique(classes).tolist()
     )
     return f'<svg role="img" aria-labelledby="{described_by}" viewBox="0 0 {SIDE} {SIDE}">{drawn}</svg>'
 
@@ -61,15 +64,16 @@ def fitted(points: np.ndarray, side: int, margin: int) -> np.ndarray:
     return np.rint(placed).astype(int)
 
 
-def _dots(points: np.ndarray, place: int, name: str) -> str:
+def _dots(points: np.ndarray, place: int, size: tuple[int, int], name: str) -> str:
     """Return dots as one path of strokes without length, from left to right, so that steps and text are short."""
     points = np.unique(points, axis=0)
     steps = np.diff(points, axis=0, prepend=np.zeros((1, 2), int))
     path = "".join(f"m{x}{'' if y < 0 else ' '}{y}h0" for x, y in steps.tolist())
-    drawn = f'<path id="{name}" d="{path}" style="stroke-linecap: round"/>'
-    solid = f'<g style="stroke: var(--c{place}); stroke-width: {DOT}">{drawn}</g>'
-    hole = f'<use href="#{name}" style="stroke: var(--ground); stroke-width: {RING}"/>'
-    return solid + hole if hollow(place) else solid
+    own = f' id="{name}"' if hollow(place) else ""
+    solid = f'<path{own} d="{path}" style="stroke-linecap: round"/>'
+    drawn = f'<g style="stroke: var(--c{place}); stroke-width: {size[0]}">{solid}</g>'
+    hole = f'<use href="#{name}" style="stroke: var(--ground); stroke-width: {size[1]}"/>'
+    return drawn + hole if own else drawn
 
 
 def draw(name: str, clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str], alt: str) -> drawing.Drawing:
@@ -110,7 +114,7 @@ def _figure(clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str]) 
 
 
 def _panel(axes: Any, cloud: Cloud, classes: np.ndarray) -> None:
-    size = 2.6 if len(classes) <= 1500 else 1.6
+    size = 2.6 if len(classes) <= FEW else 1.6
     low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
     reach = float((high - low).max()) * 0.53 or 1.0
     for place in np.unique(classes).tolist():
