@@ -180,7 +180,8 @@ def _panels(group: Group, found: _Found, made: Sequence[Projection], videos: Vid
     panels = []
     for i, (row, record, codes, projected) in enumerate(zip(found.rows, found.records, found.codes, made, strict=True)):
         name = style.slug(group.slug, "tsne", i)
-        silhouette, share = style.rounded(projected.silhouette), style.rounded(projected.nearest)
+        silhouette = style.rounded(projected.silhouette).replace("-", "−")
+        share = style.rounded(projected.nearest)
         why = projection.undefined(codes, videos.classes)
         seed = record.identity.seed
         alt = (

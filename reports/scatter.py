@@ -114,7 +114,7 @@ def _figure(clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str]) 
 
 
 def _panel(axes: Any, cloud: Cloud, classes: np.ndarray) -> None:
-    size = 2.6 if len(classes) <= FEW else 1.6
+    size = 2.6 * min(1.0, (FEW / len(classes)) ** 0.5)
     low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
     reach = float((high - low).max()) * 0.53 or 1.0
     for place in np.unique(classes).tolist():

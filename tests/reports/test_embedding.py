@@ -44,7 +44,7 @@ def drawn(root, cache=None):
 
 
 def numbers(panel):
-    return float(panel.silhouette), float(panel.nearest)
+    return float(panel.silhouette.replace("−", "-")), float(panel.nearest)
 
 
 @pytest.fixture
