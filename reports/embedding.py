@@ -33,8 +33,9 @@ NO_LABELS = "The results folder keeps no labels of these data. A run of any cell
 
 @dataclass(frozen=True)
 class Panel:
-    """One method: picture and separation as the page shows them; ``why`` says why the number is absent."""
+    """One method: picture and separation as the page shows them; ``why`` says why the silhouette is absent."""
 
+    row: str
     label: str
     name: str
     seed: int
@@ -189,7 +190,7 @@ def _panels(group: Group, found: _Found, made: Sequence[Projection], videos: Vid
             f"Silhouette {f'undefined: {why}' if why else silhouette}; nearest code of the same class {share}."
         )
         svg = scatter.inline(projected.points[shown], videos.classes[shown], name, f"alt-{name}")
-        panels.append(Panel(row.label, name, seed, silhouette, share, why, svg, alt))
+        panels.append(Panel(row.slug, row.label, name, seed, silhouette, share, why, svg, alt))
     return tuple(panels)
 
 

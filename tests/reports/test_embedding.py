@@ -275,7 +275,7 @@ def test_two_builds_give_the_same_bytes_with_and_without_a_cache(root, tmp_path,
     assert names == {"figures/ucf101-64-tsne.svg", "figures/ucf101-64-tsne.pdf"}
     text = (tmp_path / "one" / "index.html").read_text(encoding="utf-8")
     assert text.count('aria-labelledby="alt-ucf101-tsne-') == text.count('id="alt-ucf101-tsne-') == 2
-    assert "silhouette" in text and "var(--c2)" in text
+    assert text.count('<figure data-row="') == 2 and "var(--c2)" in text
 
 
 def test_long_labels_and_names_stay_text(tmp_path, classes):
