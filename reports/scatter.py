@@ -85,8 +85,14 @@ def draw(name: str, clouds: Sequence[Cloud], classes: np.ndarray, names: Sequenc
 
 def _small(file: bytes) -> bytes:
     """Return a figure's SVG with the style of the points of a class written once, and two decimals of their places."""
-    text = svg.USES.sub(svg.style_once, re.sub(r"\s*\n\s*", "\n", file.decode("utf-8")))
+    text = svg.USES.sub(_style_once, re.sub(r"\s*\n\s*", "\n", file.decode("utf-8")))
     return re.sub(r"(?<=<use )[^>]*", lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text).encode("utf-8")
+
+
+def _style_once(points: re.Match[str]) -> str:
+    """Move the style of points, which are one class and thus alike, to their group."""
+    alike = svg.STYLE.search(points[2])
+    return f"<g{points[1] or ''}{alike[0] if alike else ''}>\n{svg.STYLE.sub('', points[2])}</g>"
 
 
 def _figure(clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str]) -> Figure:

@@ -34,7 +34,7 @@ def inline(svg: bytes, name: str, described_by: str, room: float = 0.0) -> str:
     body = re.sub(r"\s*\n\s*", "\n", body.replace("xlink:href", "href"))
     body = _own_ids(body, name)
     body = re.sub(r'(?<= )(d|x|y)="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), body)
-    body = USES.sub(style_once, body)
+    body = USES.sub(_style_once, body)
     body = re.sub(r"(font-size: [\d.]+px|font: [\d.]+px)[^;\"]*(; font-family: [^;\"]*)?", _size_only, body)
     return f"{head}>{_page_colours(_without_idle_groups(body))}".strip()
 
@@ -65,7 +65,7 @@ def _own_ids(text: str, name: str) -> str:
     return re.sub(r'(url\(#|href="#)([^")]+)', lambda m: m[1] + short[m[2]], text)
 
 
-def style_once(match: re.Match[str]) -> str:
+def _style_once(match: re.Match[str]) -> str:
     """Move the style that all markers of a line share to their group."""
     styles = set(STYLE.findall(match[2]))
     if len(styles) != 1:
