@@ -186,10 +186,10 @@ def _take_away(out: Path, files: dict[str, bytes]) -> None:
 
 
 def _palette_css() -> str:
-    light = "".join(f"--m{i}:{colour};" for i, colour in enumerate(style.PALETTE))
-    dark = "".join(f"--m{i}:{colour};" for i, colour in enumerate(style.DARK))
-    light += "".join(f"--b{i}:{colour};" for i, colour in enumerate(style.LENGTHS))
-    dark += "".join(f"--b{i}:{colour};" for i, colour in enumerate(style.LENGTHS_DARK))
+    light = style.variables("m", style.PALETTE) + style.variables("c", style.CLASS_COLOURS)
+    dark = style.variables("m", style.DARK) + style.variables("c", style.CLASS_DARK)
+    light += style.variables("b", style.LENGTHS)
+    dark += style.variables("b", style.LENGTHS_DARK)
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports import comparison, cost, curves, gallery, paper, provenance, published, style, svg, tables
+from reports import comparison, cost, curves, embedding, gallery, paper, provenance, published, style, svg, tables
 from reports.drawing import Drawing, swatch
 from reports.matrix import Group
 from reports.stored import Stored
@@ -49,13 +49,16 @@ def section(group: Group, shop: Workshop) -> dict[str, Any]:
     points = cost.draw(group, cost.PRESET, shop.methods)
     if points is not None:
         price["figure"] = shop.keep(points)
+    plane = embedding.embeddings(group, shop.stored, shop.cache)
+    if plane and plane.figure:
+        shop.write(plane.figure)
     examples, drawings = gallery.gallery(group, shop.stored, shop.methods, shop.pictures)
     for drawing in drawings:
         shop.write(drawing)
     return {
         "slug": group.slug, "label": group.label, "name": group.name, "card": provenance.card(group),
         "panels": [_panel(group, preset, compared[preset], shop) for preset in group.presets],
-        "cost": price, "gallery": examples, "published": published.comparisons(group),
+        "cost": price, "embedding": plane, "gallery": examples, "published": published.comparisons(group),
         "legend": _legend(group, shop.methods),
     }  # fmt: skip
 

@@ -1,0 +1,221 @@
+"""The codes of all methods side by side: t-SNE of the same videos, and numbers that say how separated the classes are.
+
+Which videos: those of the database whose only label is one of the first ten classes, as CHAIN's poster shows them; at
+most 5,000, drawn once and the same for every method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.evaluation.hamming import Codes
+from benchmark.record import CODES, Record
+from reports import projection, scatter, style
+from reports.drawing import Drawing
+from reports.matrix import Group, Row
+from reports.projection import Projection
+from reports.stored import Stored
+
+BITS = 64
+CLASSES = 10
+MOST, MOST_INLINE = 5000, 1500
+"""Points of a method in the files, and in the page, which must stay small (the second is ours)."""
+LEAST = 10
+"""Points below which there is nothing to see (ours)."""
+SEED = 0
+
+NO_LABELS = "The results folder keeps no labels of these data. A run of any cell on this dataset writes them."
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One method: picture and separation as the page shows them; ``why`` says why the silhouette is absent."""
+
+    row: str
+    label: str
+    name: str
+    seed: int
+    silhouette: str
+    nearest: str
+    why: str
+    svg: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """What the page shows of a group; ``reason`` says why there are no panels.
+
+    ``about``: what is drawn, in sentences, and the settings. ``legend``: class name, videos, place of its colour,
+    whether it is hollow. ``lacking``: rows without a panel and why. ``figure``: all panels in one drawing.
+    """
+
+    bits: int
+    about: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    legend: tuple[tuple[str, int, int, bool], ...] = ()
+    lacking: tuple[tuple[str, str], ...] = ()
+    figure: Drawing | None = None
+    seeds_differ: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Videos:
+    """The videos that are drawn: ``rows`` (n,) of the database, ascending, ``classes`` (n,) places among the first ten.
+
+    ``eligible`` counts what they were drawn from, ``left`` the videos of these classes that bear other labels too.
+    """
+
+    rows: np.ndarray
+    classes: np.ndarray
+    eligible: int
+    left: int
+
+
+@dataclass
+class _Found:
+    """Rows that have codes, each with its record and the codes of the drawn videos."""
+
+    rows: list[Row] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    codes: list[Codes] = field(default_factory=list)
+
+
+def embeddings(group: Group, stored: Stored, cache: Path | None) -> Embeddings | None:
+    """Return the pictures of a group, or None where no cell is done; ``cache`` is the folder that keeps projections."""
+    bits = length(group)
+    if bits is None:
+        return None
+    facts = stored.facts(group)
+    if facts is None or "database" not in facts.labels:
+        return Embeddings(bits, reason=NO_LABELS)
+    labels = facts.labels["database"]
+    videos = chosen(labels)
+    if len(videos.rows) < LEAST:
+        shown = min(CLASSES, labels.shape[1])
+        reason = (
+            f"Of the database, {len(videos.rows)} videos bear one label only, of the first {shown} classes: too few."
+        )
+        return Embeddings(bits, reason=reason)
+    found, lacking = _codes(group, stored, bits, videos.rows, len(labels))
+    if not found.rows:
+        return Embeddings(bits, lacking=lacking, reason="No cell has codes that can be drawn.")
+    made = projection.projections(found.codes, videos.classes, cache, group.label)
+    names = [style.one_line(name, 40) for name in facts.classes[:CLASSES]]
+    panels = _panels(group, found, made, videos, bits)
+    counts = np.bincount(videos.classes, minlength=len(names)).tolist()
+    return Embeddings(
+        bits=bits,
+        about=_about(bits, found.records, videos, len(facts.classes)),
+        panels=panels,
+        legend=tuple(
+            (name, n, i, scatter.hollow(i)) for i, (name, n) in enumerate(zip(names, counts, strict=True)) if n
+        ),
+        lacking=lacking,
+        figure=_figure(group, panels, made, videos, names, bits),
+        seeds_differ=len({record.identity.seed for record in found.records}) > 1,
+    )
+
+
+def length(group: Group) -> int | None:
+    """Return the code length that is drawn: 64 where a cell of it is done, else the longest of a done cell."""
+    done = [bits for bits in group.bits if any(row.done(bits) for row in group.rows)]
+    return BITS if BITS in done else max(done, default=None)
+
+
+def records(group: Group, bits: int) -> list[tuple[Row, Record | None]]:
+    """Return the record of each row: of the lowest seed that all rows with records share, else of its own lowest."""
+    done = [row.done(bits) for row in group.rows]
+    seeds = [{record.identity.seed for record in held} for held in done if held]
+    shared = set.intersection(*seeds) if seeds else set()
+    seed = min(shared) if shared else None
+    pairs = zip(group.rows, done, strict=True)
+    return [(row, next((r for r in held if seed in (None, r.identity.seed)), None)) for row, held in pairs]
+
+
+def chosen(labels: np.ndarray) -> Videos:
+    """Return the videos to draw, from multi-hot labels (videos, classes) uint8."""
+    first = labels[:, :CLASSES].astype(bool)
+    single = labels.astype(bool).sum(axis=1) == 1
+    eligible = np.flatnonzero(first.any(axis=1) & single)
+    rows = _drawn(len(eligible), MOST)
+    left = int((first.any(axis=1) & ~single).sum())
+    return Videos(eligible[rows], first[eligible[rows]].argmax(axis=1), len(eligible), left)
+
+
+def _drawn(n: int, most: int) -> np.ndarray:
+    """Return at most ``most`` of n rows, ascending, the same each time."""
+    return np.arange(n) if n <= most else np.sort(np.random.default_rng(SEED).choice(n, most, replace=False))
+
+
+def _codes(
+    group: Group, stored: Stored, bits: int, rows: np.ndarray, n: int
+) -> tuple[_Found, tuple[tuple[str, str], ...]]:
+    """Return the codes of the drawn videos for each row that has them, and the rows that have none."""
+    found, lacking = _Found(), []
+    for row, record in records(group, bits):
+        held = None if record is None else stored.codes(record)
+        if record is None:
+            lacking.append((row.label, f"no done cell of {bits} bits"))
+        elif held is None:
+            lacking.append((row.label, f"its {CODES} is absent or cannot be read"))
+        elif held["database"].n != n or held["database"].bits != bits:
+            reason = f"its {CODES} holds {held['database'].n} codes of {held['database'].bits} bits for {n} videos"
+            lacking.append((row.label, reason))
+        else:
+            codes = held["database"]
+            mask = None if codes.nonzero is None else codes.nonzero[rows]
+            found.rows.append(row)
+            found.records.append(record)
+            found.codes.append(Codes(codes.packed[rows], mask, codes.bits))
+    return found, tuple(lacking)
+
+
+def _panels(group: Group, found: _Found, made: Sequence[Projection], videos: Videos, bits: int) -> tuple[Panel, ...]:
+    shown = _drawn(len(videos.rows), MOST_INLINE)
+    panels = []
+    for i, (row, record, codes, projected) in enumerate(zip(found.rows, found.records, found.codes, made, strict=True)):
+        name = style.slug(group.slug, "tsne", i)
+        silhouette = style.rounded(projected.silhouette).replace("-", "−")
+        share = style.rounded(projected.nearest)
+        why = projection.undefined(codes, videos.classes)
+        seed = record.identity.seed
+        alt = (
+            f"t-SNE of the {bits}-bit codes of {row.label}, seed {seed}, {group.label}. "
+            f"Silhouette {f'undefined: {why}' if why else silhouette}; nearest code of the same class {share}."
+        )
+        svg = scatter.inline(projected.points[shown], videos.classes[shown], name, f"alt-{name}")
+        panels.append(Panel(row.slug, row.label, name, seed, silhouette, share, why, svg, alt))
+    return tuple(panels)
+
+
+def _figure(
+    group: Group, panels: Sequence[Panel], made: Sequence[Projection], videos: Videos, names: Sequence[str], bits: int
+) -> Drawing:
+    clouds = [
+        scatter.Cloud(panel.label, f"silhouette {panel.silhouette}", projected.points)
+        for panel, projected in zip(panels, made, strict=True)
+    ]
+    said = "; ".join(f"{panel.label} silhouette {panel.silhouette}" for panel in panels)
+    alt = f"t-SNE of {bits}-bit codes, {group.label}. {said}."
+    return scatter.draw(style.slug(group.slug, bits, "tsne"), clouds, videos.classes, names, alt)
+
+
+def _about(bits: int, used: Sequence[Record], videos: Videos, classes: int) -> tuple[str, ...]:
+    """Return what is drawn, in sentences."""
+    n, seeds = len(videos.rows), {record.identity.seed for record in used}
+    codes = f"Codes of {bits} bits" + ("" if bits == BITS else f" (no cell of {BITS} bits is done)")
+    runs = f" of seed {seeds.pop()}" if len(seeds) == 1 else "; each method's lowest seed, as no seed is common to all"
+    which = f"all {classes} classes" if classes <= CLASSES else f"the first {CLASSES} of {classes} classes"
+    drawn = style.count(n) if n == videos.eligible else f"{style.count(n)} of {style.count(videos.eligible)}"
+    left = f", without {style.count(videos.left)} that bear several labels" if videos.left else ""
+    page = f" The page shows {style.count(MOST_INLINE)} of them, the files all." if n > MOST_INLINE else ""
+    return (
+        f"{codes}{runs}. The same {drawn} database videos of {which} for every method{left}.{page}",
+        f"Hamming distances, perplexity {projection.perplexity(n):.3g}, random seed {projection.SEED}",
+    )
