@@ -182,7 +182,7 @@ def _block(query: Query, lines: Sequence[Line], known: Facts, album: Album, meth
         rows, away = nearest(line.codes, query.row, known.self_retrieval)
         cards = [_card(row, d, hot, known, album) for row, d in zip(rows.tolist(), away.tolist(), strict=True)]
         shown.append({
-            "label": line.row.label, "colour": style.look(line.row.method, methods).variable,
+            "label": line.row.label, "slug": line.row.slug, "colour": style.look(line.row.method, methods).variable,
             "ap": style.rounded(float(line.ap[query.row])), "cards": cards,
         })  # fmt: skip
     return {

@@ -3,7 +3,7 @@ const Exports = (() => {
   const KINDS = { csv: "CSV", tex: "LaTeX", md: "Markdown" };
   const LATEX = {
     "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", $: "\\$", "#": "\\#", _: "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}", "±": "$\\pm$", "×": "$\\times$", "·": "$\\cdot$", "—": "--", "→": "$\\to$", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
+    "^": "\\textasciicircum{}", "±": "$\\pm$", "×": "$\\times$", "·": "$\\cdot$", "—": "--", "–": "--", "→": "$\\to$", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
   };
   const latexText = (text) => [...text].map((letter) => LATEX[letter] ?? letter).join("");
   const csvText = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -26,7 +26,7 @@ const Exports = (() => {
       }
       const { v, d, n, l, h } = own.dataset;
       const mark = ["best", "second"].find((name) => own.classList.contains(name)) ?? "";
-      return { text: words(own.querySelector("a") ?? own), under: own.querySelector("small")?.textContent ?? "", mark, v, d, n, l, h };
+      return { text: words(own.querySelector("a") ?? own), under: (own.querySelector("small")?.textContent ?? "").replace("– ", "–"), mark, v, d, n, l, h };
     });
   }
 

@@ -93,7 +93,7 @@ const Tables = (() => {
       let small = cell.querySelector("small");
       if (!under.has(cell)) under.set(cell, small?.textContent ?? "");
       const kept = under.get(cell).match(/stale|n=\d+/g)?.join(" ") ?? "";
-      const interval = cell.dataset.l ? `${Number(cell.dataset.l).toFixed(3)} to ${Number(cell.dataset.h).toFixed(3)}` : "no interval";
+      const interval = cell.dataset.l ? `${Number(cell.dataset.l).toFixed(3)}– ${Number(cell.dataset.h).toFixed(3)}` : "no interval";
       const text = { deviation: under.get(cell), interval: `${interval} ${kept}`.trim(), nothing: kept }[kind];
       if (!small && text) cell.append((small = document.createElement("small")));
       if (small) small.textContent = text;

@@ -1,30 +1,85 @@
-"""What a run leaves beside its records, made up: codes and the facts of a dataset."""
+"""What a run leaves beside its records, made up: codes, the AP of every query, and the facts of a dataset."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
 
 import numpy as np
+from PIL import Image
 
-from benchmark import facts as dataset_facts
-from benchmark.atomic import write_json
+from benchmark import facts, record
 from benchmark.code_file import save_arrays, write_codes
 from benchmark.evaluation.hamming import pack
-from benchmark.record import CODES, cell_folder
+from tests.reports.fakes import KS, make, store
+
+FEW = np.array([5, 20, 100])
 
 
-def codes(root, record, values_database, values_query):
+def folder_of(results, item):
+    """Return where a record lies."""
+    identity = item.identity
+    return record.cell_folder(results, identity.dataset, identity.method, identity.bits, identity.seed, item.key)
+
+
+def codes(results, item, database, query):
     """Write a cell's codes, given as (n, bits) values, and return their path."""
-    at = record.identity
-    path = cell_folder(root, at.dataset, at.method, at.bits, at.seed, record.key) / CODES
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_codes(path, {"database": pack(values_database), "query": pack(values_query)})
+    path = folder_of(results, item) / record.CODES
+    write_codes(path, {"database": pack(database), "query": pack(query)})
     return path
 
 
-def facts(root, record, labels, classes):
-    """Write the facts of a record's dataset; ``labels``: (videos, classes) multi-hot, or of both splits by name."""
+def keep_facts(results, item, labels, classes=None, self_retrieval=False):
+    """Write the facts of a record's dataset; ``labels``: multi-hot (videos, classes), or of both splits by name."""
     labels = labels if isinstance(labels, dict) else {"database": labels, "query": labels}
-    name, fingerprint = record.identity.dataset, record.data.fingerprint
-    place = dataset_facts.folder(root, name, fingerprint)
-    arrays = {split: np.packbits(np.asarray(table, bool), axis=1) for split, table in labels.items()}
-    save_arrays(place / dataset_facts.LABELS, {**arrays, "classes": np.array(len(classes))})
-    known = {"name": name, "title": name, "source": "", "fingerprint": fingerprint, "argument": name}
-    write_json(place / dataset_facts.FACTS, {**known, "classes": list(classes), "self_retrieval": False})
-    return place
+    names = tuple(classes or (f"class {n}" for n in range(1, labels["query"].shape[1] + 1)))
+    dataset = SimpleNamespace(
+        name=item.identity.dataset, title=item.identity.dataset_title, source="made up", classes=names,
+        fingerprint=item.data.fingerprint, self_retrieval=self_retrieval, labels=labels.__getitem__,
+    )  # fmt: skip
+    return facts.keep(results, dataset, item.identity.dataset)
+
+
+def put_beside(results, item, database, query, ap5):
+    """Write codes from values ``(videos, bits)``, and queries' AP with ``ap5`` ``(queries,)`` at the cut 5."""
+    codes(results, item, database, query)
+    table = np.repeat(np.asarray(ap5, np.float64)[:, None], len(FEW) + 1, axis=1)
+    table[:, 1:] *= 0.5
+    folder = folder_of(results, item)
+    save_arrays(folder / record.QUERIES, {"k": FEW, "ap_field": table, "ap_strict": table})
+    return folder
+
+
+def png(number, size=(30, 12), kind="PNG"):
+    """Return a small picture of which no two numbers give the same."""
+    pixels = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def precisions(method, bits, seed, n=40, columns=8):
+    """AP of every query, higher for longer names of methods; queries are alike easy for all methods."""
+    easy = np.random.default_rng(n).beta(0.8, 1.2, (n, 1))
+    rng = np.random.default_rng([*method.encode(), bits, seed])
+    return np.clip(0.7 * easy + 0.05 * len(method) + 0.05 * rng.normal(size=(n, columns)), 0, 1)
+
+
+def measured(method="conmh", bits=16, seed=0, *, n=40, table=None, **changes):
+    """Return a record whose mAP is the mean of its AP, and what its per-query file holds."""
+    item = make(method, bits=bits, seed=seed, **changes)
+    arrays = {"k": np.array(KS)}
+    for preset, shift in (("field", 0.0), ("strict", 0.01)):
+        held = (precisions(method, bits, seed, n) if table is None else table) + shift
+        arrays[f"ap_{preset}"] = held
+        names = [*(f"map@{k}" for k in KS), "map"]
+        item.metrics[preset].metrics |= dict(zip(names, held.mean(axis=0).tolist(), strict=True))
+    return item, arrays
+
+
+def put(root, *pairs):
+    """Store records with their per-query files and return the results root."""
+    for item, arrays in pairs:
+        store(root, item)
+        save_arrays(folder_of(root, item) / record.QUERIES, arrays)
+    return root

@@ -13,8 +13,8 @@ from reports import comparison, matrix, page, tables
 from reports.ranks import ranks
 from reports.stored import Stored
 from reports.style import CUTS, cut_label
+from tests.reports.beside import folder_of, measured, put
 from tests.reports.fakes import KS, full_matrix, make, store
-from tests.reports.query_files import folder, measured, put
 from tests.reports.test_page import Page
 
 COLUMNS = [[*KS, None].index(cut) for cut in CUTS]
@@ -84,7 +84,7 @@ def test_two_runs_are_equal_and_the_pages_data_is_rounded(root):
 def test_a_missing_or_damaged_or_foreign_file_leaves_its_row_out_and_says_so(tmp_path):
     items = [measured(m, 16, s) for m in ("conmh", "itq", "lsh", "sh", "bth", "pcah") for s in (0, 1)]
     root = put(tmp_path, *items)
-    file = {(r.identity.method, r.identity.seed): folder(root, r) / record.QUERIES for r, _ in items}
+    file = {(r.identity.method, r.identity.seed): folder_of(root, r) / record.QUERIES for r, _ in items}
     file["itq", 1].unlink()
     file["lsh", 0].write_bytes(file["lsh", 0].read_bytes()[:-40])
     file["sh", 1].write_bytes(file["conmh", 1].read_bytes())

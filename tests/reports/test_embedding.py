@@ -33,7 +33,7 @@ def folder(root, cells, labels, names=None):
         if held is not None:
             beside.codes(root, record, held, held[:1])
     if labels is not None:
-        beside.facts(root, cells[0][0], labels, names or [f"class {i}" for i in range(labels.shape[1])])
+        beside.keep_facts(root, cells[0][0], labels, names or [f"class {i}" for i in range(labels.shape[1])])
     return root
 
 

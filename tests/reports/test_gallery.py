@@ -10,8 +10,8 @@ from benchmark.evaluation.hamming import pack, unpack
 from benchmark.record import scan
 from reports import gallery, matrix, page
 from reports.stored import Stored
+from tests.reports.beside import folder_of, keep_facts, png, put_beside
 from tests.reports.fakes import make, store
-from tests.reports.store_beside import folder_of, keep_facts, png, put_beside
 
 N, Q, BITS, CLASSES = 40, 24, 16, 4
 
