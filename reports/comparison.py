@@ -29,8 +29,8 @@ SEED = 0
 CUT = 20
 """The K of the table on the page (ours)."""
 SURE = 0.05
-DIGITS = 5
-"""Significant digits of the page's data."""
+DIGITS = 4
+"""Decimals of the page's data."""
 AGREE = 1e-9
 """How far the mean of the per-query file may lie from its record's mAP: the two are sums in another order."""
 NUMBERS = ("difference", "low", "high", "p", "adjusted")
@@ -84,23 +84,24 @@ def ends(found: Mapping[str, Any], label: str, bits: int) -> list[tuple[float | 
 
 
 def embedded(group: Group, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the page needs to compare two rows: ``slugs`` and ``labels``, ``cuts``, and ``pairs`` by bits."""
+    """Return what the page needs to compare two rows: ``labels`` by slug, ``cuts``, and rows and pairs by bits.
+
+    A pair is four lists by cut-off: difference, low, high and adjusted p, to the digits that the page shows.
+    """
     slugs = {row.label: row.slug for row in group.rows}
     held = {
-        bits: {"rows": [slugs[label] for label in length["rows"]], "pairs": rounded(length["pairs"])}
+        bits: {
+            "rows": [slugs[label] for label in length["rows"]],
+            "pairs": {key: _brief(pair) for key, pair in length["pairs"].items()},
+        }
         for bits, length in found["bits"].items() if length["pairs"]
     }  # fmt: skip
     labels = {slugs[label]: label for length in found["bits"].values() for label in length["rows"]}
     return {"labels": labels, "cuts": [style.cut_label(cut).strip("@") for cut in style.CUTS], "bits": held}
 
 
-def rounded(value: Any) -> Any:
-    """Return plain data with floats of ``DIGITS`` significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    return [rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+def _brief(pair: Mapping[str, Any]) -> list[list[float]]:
+    return [[round(value, DIGITS) for value in pair[name]] for name in ("difference", "low", "high", "adjusted")]
 
 
 def pairs_csv(group: Group, preset: str, found: Mapping[str, Any]) -> dict[str, str]:

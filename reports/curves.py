@@ -175,7 +175,7 @@ def _plot(axes: Any, curve: Curve, kind: str) -> None:
         axes.fill_between(curve.x, low, high, color=curve.look.colour, alpha=0.15, lw=0, gid=owner)
 
 
-def _spaced(x: np.ndarray, y: np.ndarray, gap: float = 0.11) -> list[int]:
+def _spaced(x: np.ndarray, y: np.ndarray, gap: float = 0.15) -> list[int]:
     """Return the points that carry a marker: the first, and then each that lies ``gap`` of the plot further along."""
     chosen, way = [0], 0.0
     for i in range(1, len(x)):

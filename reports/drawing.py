@@ -21,6 +21,7 @@ SETTINGS: Any = {
     "axes.edgecolor": style.INK, "axes.labelcolor": style.INK, "text.color": style.INK, "xtick.color": style.INK,
     "ytick.color": style.INK, "grid.color": style.GRID, "grid.linewidth": 0.5, "axes.grid": True,
     "axes.axisbelow": True, "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False,
+    "xtick.major.size": 0, "ytick.major.size": 0, "xtick.minor.size": 0, "ytick.minor.size": 0,
     "svg.fonttype": "none", "pdf.fonttype": 42, "path.simplify": True, "path.simplify_threshold": 0.1,
 }  # fmt: skip
 SERIES = "line--"
@@ -91,8 +92,8 @@ def series(slug: str, part: int = 0) -> str:
     return f"{SERIES}{slug}--{part}"
 
 
-def swatch(look: style.Look) -> str:
-    """Return a row's line and marker as a small inline SVG, for legends of a page."""
+def swatch(look: style.Look, name: str) -> str:
+    """Return a row's line and marker as an SVG symbol of this id, for the legends of a page."""
     marker = MarkerStyle(look.marker)
     path = marker.get_path().transformed(marker.get_transform())
     words = []
@@ -102,7 +103,7 @@ def swatch(look: style.Look) -> str:
     dash = "" if isinstance(look.dash, str) else f' stroke-dasharray="{" ".join(f"{d * 1.3:g}" for d in look.dash[1])}"'
     fill = "none" if look.hollow else f"var({look.variable})"
     return (
-        f'<svg viewBox="0 0 30 12" width="30" height="12" aria-hidden="true" style="stroke: var({look.variable})">'
-        f'<path d="M0 6H30" stroke-width="1.6"{dash}/><path transform="translate(15 6)" style="fill: {fill}" '
-        f'd="{"".join(words)}"/></svg>'
+        f'<symbol id="{name}" viewBox="0 0 30 12"><g style="stroke: var({look.variable})"><path d="M0 6H30" '
+        f'stroke-width="1.6"{dash}/><path transform="translate(15 6)" style="fill: {fill}" '
+        f'd="{"".join(words)}"/></g></symbol>'
     )

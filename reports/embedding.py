@@ -24,6 +24,8 @@ BITS = 64
 CLASSES = 10
 MOST, MOST_INLINE = 5000, 1500
 """Points of a method in the files, and in the page, which must stay small (the second is ours)."""
+PAGE = 16_000
+"""Points of all methods and datasets of a page (ours)."""
 LEAST = 10
 """Points below which there is nothing to see (ours)."""
 SEED = 0
@@ -86,8 +88,11 @@ class _Found:
     codes: list[Codes] = field(default_factory=list)
 
 
-def embeddings(group: Group, stored: Stored, cache: Path | None) -> Embeddings | None:
-    """Return the pictures of a group, or None where no cell is done; ``cache`` is the folder that keeps projections."""
+def embeddings(group: Group, stored: Stored, cache: Path | None, datasets: int = 1) -> Embeddings | None:
+    """Return the pictures of a group, or None where no cell is done; ``cache`` is the folder that keeps projections.
+
+    ``datasets`` share the page.
+    """
     bits = length(group)
     if bits is None:
         return None
@@ -107,11 +112,12 @@ def embeddings(group: Group, stored: Stored, cache: Path | None) -> Embeddings |
         return Embeddings(bits, lacking=lacking, reason="No cell has codes that can be drawn.")
     made = projection.projections(found.codes, videos.classes, cache, group.label)
     names = [style.one_line(name, 40) for name in facts.classes[:CLASSES]]
-    panels = _panels(group, found, made, videos, bits)
+    inline = min(MOST_INLINE, PAGE // (datasets * len(found.rows)))
+    panels = _panels(group, found, made, videos, bits, inline)
     counts = np.bincount(videos.classes, minlength=len(names)).tolist()
     return Embeddings(
         bits=bits,
-        about=_about(bits, found.records, videos, len(facts.classes)),
+        about=_about(bits, found.records, videos, len(facts.classes), inline),
         panels=panels,
         legend=tuple(
             (name, n, i, scatter.hollow(i)) for i, (name, n) in enumerate(zip(names, counts, strict=True)) if n
@@ -176,8 +182,10 @@ def _codes(
     return found, tuple(lacking)
 
 
-def _panels(group: Group, found: _Found, made: Sequence[Projection], videos: Videos, bits: int) -> tuple[Panel, ...]:
-    shown = _drawn(len(videos.rows), MOST_INLINE)
+def _panels(
+    group: Group, found: _Found, made: Sequence[Projection], videos: Videos, bits: int, inline: int
+) -> tuple[Panel, ...]:
+    shown = _drawn(len(videos.rows), inline)
     panels = []
     for i, (row, record, codes, projected) in enumerate(zip(found.rows, found.records, found.codes, made, strict=True)):
         name = style.slug(group.slug, "tsne", i)
@@ -206,7 +214,7 @@ def _figure(
     return scatter.draw(style.slug(group.slug, bits, "tsne"), clouds, videos.classes, names, alt)
 
 
-def _about(bits: int, used: Sequence[Record], videos: Videos, classes: int) -> tuple[str, ...]:
+def _about(bits: int, used: Sequence[Record], videos: Videos, classes: int, inline: int) -> tuple[str, ...]:
     """Return what is drawn, in sentences."""
     n, seeds = len(videos.rows), {record.identity.seed for record in used}
     codes = f"Codes of {bits} bits" + ("" if bits == BITS else f" (no cell of {BITS} bits is done)")
@@ -214,7 +222,7 @@ def _about(bits: int, used: Sequence[Record], videos: Videos, classes: int) -> t
     which = f"all {classes} classes" if classes <= CLASSES else f"the first {CLASSES} of {classes} classes"
     drawn = style.count(n) if n == videos.eligible else f"{style.count(n)} of {style.count(videos.eligible)}"
     left = f", without {style.count(videos.left)} that bear several labels" if videos.left else ""
-    page = f" The page shows {style.count(MOST_INLINE)} of them, the files all." if n > MOST_INLINE else ""
+    page = f" The page shows {style.count(inline)} of them, the files all." if n > inline else ""
     return (
         f"{codes}{runs}. The same {drawn} database videos of {which} for every method{left}.{page}",
         f"Hamming distances, perplexity {projection.perplexity(n):.3g}, random seed {projection.SEED}",

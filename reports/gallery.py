@@ -24,7 +24,8 @@ BITS, PRESET, CUT, TOP = 64, "field", 5, 5
 COUNT, SPLIT = 6, 2
 """Queries at evenly spaced ranks, and queries on which the rows disagree (ours)."""
 BUDGET = 600_000
-"""Bytes that the pictures of one dataset may take on the page (ours)."""
+PAGE_BUDGET = 800_000
+"""Bytes that the pictures of one dataset, and those of all datasets of a page, may take (ours)."""
 FAILURE = 0.5
 """A query whose mean AP@5 is below counts as a failure: it leaves the page last where pictures take too much room."""
 NAMES = 2
@@ -57,12 +58,13 @@ class Query:
 
 
 def gallery(
-    group: Group, stored: Stored, methods: Sequence[str], pictures: Lend
+    group: Group, stored: Stored, methods: Sequence[str], pictures: Lend, datasets: int = 1
 ) -> tuple[dict[str, Any], list[Drawing]]:
     """Return what the template shows of a group, and a figure of each line that has pictures.
 
     ``blocks`` (one per query), ``lacking`` (rows without the needed files, with the command that writes them),
-    ``rules`` (CSS by class name, each distinct picture once) and texts. Empty where no cell is done.
+    ``rules`` (CSS by class name, each distinct picture once) and texts. Empty where no cell is done. ``datasets`` share
+    the page.
     """
     lengths = sorted({r.identity.bits for row in group.rows for r in row.records})
     if not lengths:
@@ -74,11 +76,13 @@ def gallery(
     chosen = [] if known is None else choose([line.ap for line in lines], _answerable(known))
     album = Album(lambda split, row: pictures(group.name, group.fingerprint, split, row))
     blocks = [] if known is None else [_block(query, lines, known, album, methods) for query in chosen]
-    kept, rules = _within_budget(blocks)
+    kept, rules = _within_budget(blocks, min(BUDGET, PAGE_BUDGET // datasets))
     figures = _figures(group, bits, lines, kept)
+    too_large = not rules and bool(_rules(kept))
     found = {
         "bits": bits, "seeds": _seeds(records), "rule": RULE, "blocks": kept, "lacking": lacking, "rules": rules,
-        "dropped": len(blocks) - len(kept), "pictured": bool(rules), "unanswered": bool(lines) and not chosen,
+        "dropped": len(blocks) - len(kept), "pictured": bool(rules), "too_large": too_large,
+        "unanswered": bool(lines) and not chosen,
         "figures": [{"name": drawing.name, "label": label} for label, drawing in figures],
     }  # fmt: skip
     return found, [drawing for _, drawing in figures]
@@ -210,17 +214,20 @@ def names(classes: Sequence[str], hot: np.ndarray, first: np.ndarray | None = No
     return ", ".join(told) + more if told else "no class"
 
 
-def _within_budget(blocks: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return the blocks whose pictures fit the budget, in order, and their rules; failures go last, one block stays."""
+def _within_budget(blocks: Sequence[dict[str, Any]], budget: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the blocks whose pictures fit the budget, in order, and their rules; failures go last.
+
+    Where not even one block fits, all stay and there are no rules: the page then shows cards without pictures.
+    """
     kept = list(blocks)
     rules = _rules(kept)
     first, last = ([b for b in reversed(blocks) if b["failure"] is failure] for failure in (False, True))
-    for block in [*first, *last][:-1]:
-        if sum(map(len, rules.values())) <= BUDGET:
-            break
+    for block in [*first, *last]:
+        if sum(map(len, rules.values())) <= budget:
+            return kept, rules
         kept = [other for other in kept if other is not block]
         rules = _rules(kept)
-    return kept, rules
+    return list(blocks), {}
 
 
 def _rules(blocks: Iterable[Mapping[str, Any]]) -> dict[str, str]:

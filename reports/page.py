@@ -47,13 +47,12 @@ def build(
     groups = matrix.build(found.records, expected)
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
-    shop = Workshop(matrix.methods(groups), Stored(results, found.folders), pictures, out / "cache")
+    shop = Workshop(matrix.methods(groups), Stored(results, found.folders), pictures, out / "cache", len(groups) or 1)
     sections = [section(group, shop) for group in groups]
     articles = method_cards.articles(groups, cards, shop)
     if groups:
         shop.files["tables/records.csv"] = tables.records_csv(groups).encode()
-    css = "".join(f".{name}{{{rule}}}\n" for name, rule in sorted(shop.wardrobe.items()))
-    page = render(groups, sections, found.damaged, results, articles, css)
+    page = render(groups, sections, found.damaged, results, articles, shop.wardrobe.css())
     for name, content in sorted(shop.files.items()):
         write_bytes(out / name, content)
     _take_away(out, shop.files)

@@ -61,7 +61,7 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "throughput": style.count(timing.get("encode_videos_per_second")),
         "memory": style.memory(record.peak_memory_bytes), "commit": commit(record),
         "environment": known[_text(record.environment)]["name"],
-        "config": flat(identity.config), "budget": flat(identity.budget),
+        "config": bool(identity.config), "budget": flat(identity.budget),
         "command": style.one_line(command(group, row, record), limit=2000),
         "given": style.one_line(record.command, limit=2000),
         "diagnostics": [
@@ -72,7 +72,8 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "parameters": style.count(training.parameters), "resumed": training.resumed,
         "finished": style.one_line(record.finished),
         "failure": failure(record),
-        "cell": f"{group.slug}/{row.slug}/{identity.bits}", "stale": record.key in group.stale,
+        "cell": f"{group.slug}/{row.slug}/{identity.bits}", "row": f"{group.slug}-{row.slug}",
+        "stale": record.key in group.stale,
         "state": "stale" if record.key in group.stale else record.status,
         "maps": _maps(record),
     }  # fmt: skip

@@ -20,6 +20,7 @@ from reports.stored import Stored
 class Workshop:
     """What all parts of a page are made with: names of all methods, files beside the records, pictures, a cache.
 
+    ``datasets`` is how many share the page: pictures and points are rationed, numbers never.
     ``files`` collects what is written beside the page, by name; ``wardrobe`` the style rules of all inline figures.
     """
 
@@ -27,13 +28,14 @@ class Workshop:
     stored: Stored
     pictures: gallery.Lend
     cache: Path
+    datasets: int = 1
     files: dict[str, bytes] = field(default_factory=dict)
-    wardrobe: dict[str, str] = field(default_factory=dict)
+    wardrobe: svg.Wardrobe = field(default_factory=svg.Wardrobe)
 
     def keep(self, drawing: Drawing) -> dict[str, Any]:
         """Add a figure's files, and return the figure as the page sets it inline."""
         self.write(drawing)
-        inline = svg.inline(drawing.svg, drawing.name, f"alt-{drawing.name}", self.wardrobe, drawing.room)
+        inline = svg.inline(drawing.svg, f"alt-{drawing.name}", self.wardrobe, drawing.room)
         return {"svg": Markup(inline), "alt": drawing.alt, "name": drawing.name}
 
     def write(self, drawing: Drawing) -> None:
@@ -49,10 +51,10 @@ def section(group: Group, shop: Workshop) -> dict[str, Any]:
     points = cost.draw(group, cost.PRESET, shop.methods)
     if points is not None:
         price["figure"] = shop.keep(points)
-    plane = embedding.embeddings(group, shop.stored, shop.cache)
+    plane = embedding.embeddings(group, shop.stored, shop.cache, shop.datasets)
     if plane and plane.figure:
         shop.write(plane.figure)
-    examples, drawings = gallery.gallery(group, shop.stored, shop.methods, shop.pictures)
+    examples, drawings = gallery.gallery(group, shop.stored, shop.methods, shop.pictures, shop.datasets)
     for drawing in drawings:
         shop.write(drawing)
     return {
@@ -98,7 +100,7 @@ def _legend(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "label": row.label, "slug": row.slug,
-            "swatch": Markup(swatch(style.look(row.method, methods, row.sibling))),
+            "swatch": Markup(swatch(style.look(row.method, methods, row.sibling), f"w-{group.slug}-{row.slug}")),
         }
         for row in group.rows if row.records
     ]  # fmt: skip

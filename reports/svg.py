@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass, field
 
 from reports import drawing, style
 
@@ -11,6 +12,9 @@ USES = re.compile(r"<g( [^>]*)?>\n((?:<use [^>]*/>\n)+)</g>")
 GROUP_ENDS = re.compile(r"<g\b|</g>")
 OWNER = re.compile(rf' id="{drawing.SERIES}([a-z0-9-]+?)--\d+"')
 SPARE = re.compile(r"(\.\d\d)\d+")
+GROUND = re.compile(r'<path d="[^"]*" style="fill: none"/>\s*')
+"""The grounds of figure and axes, which are transparent."""
+LINES = re.compile(r'(<path d="[^"]*") clip-path="[^"]*"(?= style="fill: none)|(?<=<g) clip-path="[^"]*"(?=>\s*<use)')
 STEP = re.compile(r"([MLz])(?: (-?[\d.]+) (-?[\d.]+))?")
 VIEW = re.compile(r'viewBox="([\d.]+ [\d.]+ [\d.]+) ([\d.]+)"')
 POINTS = 72
@@ -18,12 +22,24 @@ POINTS = 72
 STYLE = re.compile(r' style="([^"]*)"')
 
 
-def inline(svg: bytes, name: str, described_by: str, wardrobe: dict[str, str], room: float = 0.0) -> str:
+@dataclass
+class Wardrobe:
+    """What the inline figures of a page share: style ``rules`` by class name, and the number of ``figures`` so far."""
+
+    rules: dict[str, str] = field(default_factory=dict)
+    figures: int = 0
+
+    def css(self) -> str:
+        """Return the rules as a style sheet."""
+        return "".join(f".{name}{{{rule}}}\n" for name, rule in sorted(self.rules.items()))
+
+
+def inline(svg: bytes, described_by: str, wardrobe: Wardrobe, room: float = 0.0) -> str:
     """Return the SVG as an element of a page: no prolog, no namespaces, no references but to itself.
 
-    ``name`` is unique on the page and keeps ids apart; ``described_by`` is the id of the text that says what is shown.
+    ``described_by`` is the id of the text that says what is shown.
     ``room`` is the height of the legend in inches, which is cut off. What belongs to a row carries ``data-series``.
-    Styles become classes; their rules, by class name, are added to ``wardrobe``.
+    Styles become classes whose rules are added to ``wardrobe``; lines, which end at the axes, are not clipped.
     """
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :]
@@ -35,13 +51,16 @@ def inline(svg: bytes, name: str, described_by: str, wardrobe: dict[str, str], r
     head = head.replace("<svg", f'<svg role="img" aria-labelledby="{described_by}"', 1)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<defs>\s*<style.*?</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", "\n", body.replace("xlink:href", "href"))
-    body = _own_ids(body, name)
+    body = LINES.sub(r"\1", body)
+    wardrobe.figures += 1
+    body = _own_ids(body, f"f{wardrobe.figures}")
     body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
     body = re.sub(r' d="([^"]*)"', _short_path, body)
     body = re.sub(r' (x|y)="(-?[\d.]+)"', lambda m: f' {m[1]}="{float(m[2]):.1f}"', body)
     body = USES.sub(_style_once, body)
     body = re.sub(r"(font-size: [\d.]+px|font: [\d.]+px)[^;\"]*(; font-family: [^;\"]*)?", _size_only, body)
-    body = STYLE.sub(lambda m: _dressed(m[1], wardrobe), _page_colours(_without_idle_groups(body)))
+    body = GROUND.sub("", body)
+    body = STYLE.sub(lambda m: _dressed(m[1], wardrobe.rules), _page_colours(_without_idle_groups(body)))
     return f"{head}>{body}".strip()
 
 
@@ -62,10 +81,10 @@ def _without_legend(body: str) -> str:
     return body
 
 
-def _dressed(style_text: str, wardrobe: dict[str, str]) -> str:
-    """Return the class that stands for a style, and add its rule to the wardrobe."""
+def _dressed(style_text: str, rules: dict[str, str]) -> str:
+    """Return the class that stands for a style, and add its rule."""
     name = "s" + hashlib.blake2b(style_text.encode(), digest_size=3).hexdigest()
-    wardrobe[name] = style_text
+    rules[name] = style_text
     return f' class="{name}"'
 
 
@@ -94,9 +113,8 @@ def _pair(x: int, y: int) -> str:
     return f"{first}{second}" if second.startswith("-") else f"{first} {second}"
 
 
-def _own_ids(text: str, name: str) -> str:
+def _own_ids(text: str, prefix: str) -> str:
     """Keep the ids that the figure refers to, short and unlike those of other figures; drop the others."""
-    prefix = "f" + hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
     used = list(dict.fromkeys(re.findall(r'(?:url\(#|href="#)([^")]+)', text)))
     short = {old: f"{prefix}-{place}" for place, old in enumerate(used)}
     text = re.sub(r'\sid="([^"]+)"', lambda m: f' id="{short[m[1]]}"' if m[1] in short else "", text)

@@ -85,11 +85,16 @@ def table(
             for place, (cut, interval) in enumerate(zip(style.CUTS, ends(row.label, bits), strict=True)):
                 mark = marks.get((row.label, bits, cut), "")
                 cell = _cell(group, row, preset, bits, cut, mark, seeds, place == 0)
-                cells.append(replace(cell, interval=interval))
+                cells.append(replace(cell, interval=(_brief(interval[0]), _brief(interval[1]))))
         look = style.look(row.method, methods)
         rows.append({"label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells})
     return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
             "foot": _ceilings(group, preset)}  # fmt: skip
+
+
+def _brief(value: float | None) -> float | None:
+    """Return an end of an interval with the digits that resampling can give."""
+    return None if value is None else round(value, 5)
 
 
 def _hole(group: Group, row: Row, bits: int) -> Cell:

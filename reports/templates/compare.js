@@ -27,10 +27,10 @@ const Compare = (() => {
   // A pair is stored once, row i less row j; the other way round signs and ends change place.
   function found(length, [first, second]) {
     const [i, j] = [length.rows.indexOf(first), length.rows.indexOf(second)];
-    if (length.pairs[`${i},${j}`]) return length.pairs[`${i},${j}`];
-    const back = length.pairs[`${j},${i}`];
     const turned = (values) => values.map((value) => -value);
-    return back && { ...back, difference: turned(back.difference), low: turned(back.high), high: turned(back.low) };
+    const [there, back] = [length.pairs[`${i},${j}`], length.pairs[`${j},${i}`]];
+    if (there) return { difference: there[0], low: there[1], high: there[2], adjusted: there[3] };
+    return back && { difference: turned(back[0]), low: turned(back[2]), high: turned(back[1]), adjusted: back[3] };
   }
 
   function table({ held, about }, pair) {

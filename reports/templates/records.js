@@ -17,6 +17,15 @@ const Records = (() => {
     return held?.slice(where.preset.length + 1).split(",")[where.at] || "no finite number";
   }
 
+  // The settings of a row are on the page once; a record's card shows them in place of the link to them.
+  function whole(list) {
+    for (const link of list.querySelectorAll('a[href^="#c-"]')) {
+      const settings = document.getElementById(link.hash.slice(1))?.querySelector("p");
+      if (settings) link.replaceWith(settings.cloneNode(true));
+    }
+    return list;
+  }
+
   function entry(row, where) {
     const [method, bits, seed, state, epochs, steps, training, speed, memory, commit, environment, key] = [...row.cells].map((cell) => cell.textContent);
     const part = make("section");
@@ -28,7 +37,7 @@ const Records = (() => {
     add("work", `${epochs} epochs, ${steps} steps; training ${training}; encoding ${speed} videos/s; memory ${memory}`);
     part.append(facts);
     const more = row.nextElementSibling?.querySelector("dl");
-    if (more) part.append(more.cloneNode(true));
+    if (more) part.append(whole(more.cloneNode(true)));
     const around = document.getElementById(`e-${environment}`)?.querySelector("dl");
     if (around) {
       const details = make("details");
