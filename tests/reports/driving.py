@@ -1,5 +1,7 @@
 """What the page of the tests in a browser shows, and how they drive it."""
 
+from playwright.sync_api import expect
+
 from tests.reports.beside import measured
 from tests.reports.fakes import METHODS, make
 
@@ -40,5 +42,5 @@ def choose(shown, name, *values):
 
 def copied(shown, kind, table=MAP):
     shown.locator(f'[data-tools="{table[1:]}"] [data-copy="{kind}"]').click()
-    shown.wait_for_function("document.getElementById('said').textContent.includes('copied')")
+    expect(shown.locator("#said")).to_contain_text("copied")
     return shown.evaluate("navigator.clipboard.readText()")

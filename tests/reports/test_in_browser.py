@@ -4,6 +4,8 @@ import csv
 import io
 import re
 
+from playwright.sync_api import expect
+
 from tests.reports.driving import MAP, RECORDS, choose, column, copied, heads
 
 
@@ -45,7 +47,7 @@ def test_columns_rows_and_datasets_are_chosen_and_the_address_says_so(open_page)
     assert shown.locator(f"{MAP} th[colspan]").first.get_attribute("colspan") == "2"
     assert shown.locator(f'{MAP} [data-row="bth"] td.hole').first.get_attribute("colspan") == "2"
     assert shown.url.split("?")[1] == "datasets=ucf101&bits=16,64&k=5,full&methods=bth,conmh,sh"
-    assert "bits 16 64" in shown.locator("#chosen").inner_text()
+    assert "bits 16 64" in shown.locator("#chosen").text_content()
     last = shown.locator('#view input[name="datasets"][value="ucf101"]')
     last.click()
     assert last.is_checked(), "one of each stays"
@@ -64,7 +66,7 @@ def test_a_link_opens_the_same_view(open_page):
     assert shown.locator('[data-preset=strict] svg [data-series="itq"]').first.is_hidden()
     shown.locator("#choose").evaluate("(details) => { details.open = true; }")
     shown.locator("#link").click()
-    shown.wait_for_function("document.getElementById('said').textContent.includes('link copied')")
+    expect(shown.locator("#said")).to_contain_text("link copied")
     assert shown.evaluate("navigator.clipboard.readText()") == shown.url
 
 
@@ -84,7 +86,7 @@ def test_marks_are_those_of_the_rows_that_are_shown(open_page, address):
     best = shown.locator(f'{MAP} td.best[data-bits="64"][data-k="20"]')
     second = shown.locator(f'{MAP} td.second[data-bits="64"][data-k="20"]')
     numbers = sorted((float(text) for _, text in column(shown)), reverse=True)
-    assert [float(best.locator("a").inner_text()), float(second.locator("a").inner_text())] == numbers[:2]
+    assert [float(best.locator("a").text_content()), float(second.locator("a").text_content())] == numbers[:2]
 
 
 def latex_rows(text):

@@ -37,7 +37,7 @@ def test_a_number_leads_to_its_records(open_page):
     link = shown.locator(f'{MAP} [data-row=itq] td[data-bits="32"][data-k="20"] a')
     link.click()
     dialog = shown.locator("#record")
-    text = dialog.inner_text()
+    text = dialog.text_content()
     held = [r for r in RECORDS if (r.identity.method, r.identity.dataset, r.identity.bits) == ("itq", "ucf101", 32)]
     assert text.startswith("Close") or "ITQ, 32 bits on UCF101" in text
     for record in held:
@@ -45,22 +45,22 @@ def test_a_number_leads_to_its_records(open_page):
         assert record.rerun in text
     assert "iterations" in text and "5106cc6f51" in text and "fit 31.7 s" in text
     dialog.locator("summary", has_text="Environment E1").first.click()
-    assert "torch" in dialog.inner_text()
+    assert "torch" in dialog.text_content()
     shown.keyboard.press("Escape")
     assert dialog.is_hidden() and link.evaluate("(link) => link === document.activeElement")
     shown.locator(f"{MAP} [data-row=bth] td.hole a").click()
-    assert "it ran out of 5 % & more_of $ {all}" in dialog.inner_text()
+    assert "it ran out of 5 % & more_of $ {all}" in dialog.text_content()
 
 
 def test_stale_and_missing_cells_are_grey_and_say_what_fills_them(open_page):
     shown = open_page()
     cell = shown.locator(f'{MAP} [data-row=sh] td[data-bits="16"][data-k="5"]')
-    assert "stale" in cell.inner_text()
+    assert "stale" in cell.text_content()
     grey = shown.locator(f"{MAP} td.hole.none").first
-    assert "python -m benchmark run --methods" in grey.inner_text()
+    assert "python -m benchmark run --methods" in grey.text_content()
     grounds = [place.evaluate("(cell) => getComputedStyle(cell).backgroundColor") for place in (cell, grey)]
     assert grounds[0] == grounds[1] != "rgba(0, 0, 0, 0)"
-    missing = shown.locator("section[aria-labelledby=holes]").inner_text()
+    missing = shown.locator("section[aria-labelledby=holes]").text_content()
     assert "--rerun stale" in missing and "--methods sh" in missing
 
 
@@ -147,7 +147,7 @@ def test_two_methods_are_compared_on_demand(open_page):
                            if (record.identity.method, record.identity.dataset, record.identity.bits)
                            == (name, "ucf101", 64)], axis=0) for name in ("itq", "conmh")}  # fmt: skip
     gap = held["itq"][:, 2].mean() - held["conmh"][:, 2].mean()
-    text = cells.nth(2).inner_text()
+    text = cells.nth(2).text_content()
     assert text.startswith(f"{gap:+.3f}".replace("-", "−")) and "p " in text and " to " in text
     choose(shown, "k", "5", "20")
     assert (
@@ -155,14 +155,14 @@ def test_two_methods_are_compared_on_demand(open_page):
     )
     again = open_page("?compare=conmh,itq")
     turned = again.locator("[data-preset=field] table.pairwise").nth(1).locator("tbody tr").nth(2).locator("td")
-    assert turned.nth(2).inner_text().startswith(f"{-gap:+.3f}".replace("-", "−"))
+    assert turned.nth(2).text_content().startswith(f"{-gap:+.3f}".replace("-", "−"))
 
 
 def test_an_interval_over_queries_on_demand(open_page):
     shown = open_page("?under=interval&k=20")
     cell = shown.locator(f'{MAP} [data-row=itq] td[data-bits="64"][data-k="20"]')
-    low, high = (float(text) for text in cell.locator("small").inner_text().replace("–", " ").split())
-    assert low < float(cell.locator("a").inner_text()) < high
+    low, high = (float(text) for text in cell.locator("small").text_content().replace("–", " ").split())
+    assert low < float(cell.locator("a").text_content()) < high
     line = next(line for line in csv.DictReader(io.StringIO(copied(shown, "csv"))) if line["method"] == "ITQ")
     assert (round(float(line["64 bits mAP@20 low"]), 3), round(float(line["64 bits mAP@20 high"]), 3)) == (low, high)
 
@@ -175,10 +175,10 @@ def test_gallery_and_clouds_follow_the_choice(open_page):
     picture = gallery.locator(".pic").first
     assert "data:image/png" in picture.evaluate("(element) => getComputedStyle(element).backgroundImage")
     assert picture.get_attribute("role") == "img" and picture.get_attribute("aria-label")
-    words = gallery.locator(".card").first.inner_text()
+    words = gallery.locator(".card").first.text_content()
     assert ("relevant" in words or "✓" in words or "✗" in words) and "d " in words
     assert (
-        "no preview" in shown.locator("section[data-dataset=moving-digits] .gallery").inner_text()
+        "no preview" in shown.locator("section[data-dataset=moving-digits] .gallery").text_content()
         or shown.locator("section[data-dataset=moving-digits] .gallery .bare").count()
     )
     assert section.locator(".clouds figure").count() == 4
