@@ -17,8 +17,10 @@ def find():
     for name in NAMES:
         if path := shutil.which(name):
             return path
-    from playwright.sync_api import sync_playwright
-
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return None
     with sync_playwright() as started:
         own = started.chromium.executable_path
     return own if Path(own).exists() else None

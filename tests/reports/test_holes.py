@@ -207,3 +207,25 @@ def test_fill_command_follows_the_record():
 )
 def test_durations(value, text):
     assert style.seconds(value) == text
+
+
+def test_a_method_that_no_longer_exists_is_told(tmp_path):
+    root = store(tmp_path / "results", make(bits=16), make("gone", bits=16, title="Gone"))
+    path = page.build(root, tmp_path / "out", cards={"conmh": [("paper", ["A paper"]), ("cost", ["little"])]})
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert "Gone gone This checkout has no method of this name, or cannot load it; only its records are shown." in text
+    assert text.count("This checkout has no method of this name") == 1 and "A paper" in text
+
+
+def test_stale_records_are_marked_and_told_with_their_command(tmp_path):
+    old, new = make("itq", bits=16), make(bits=16)
+    root = store(tmp_path / "results", old, new)
+    path = page.build(root, tmp_path / "out", stale=lambda record: record.key == old.key)
+    parsed = Page(path.read_text(encoding="utf-8"))
+    rows = rows_of(parsed.maps("UCF101")[0])
+    assert all("stale" in cell["class"] and cell["text"].endswith(" stale") for cell in rows["ITQ"])
+    assert not any("stale" in (cell.get("class") or "") for cell in rows["ConMH"])
+    told = next(t for t in parsed.tables if t["caption"].startswith("Stale cells"))
+    command = "python -m benchmark run --methods itq:default --datasets ucf101 --bits 16 --seeds 0 --rerun stale"
+    assert [cell["text"] for cell in told["rows"][1]] == ["ITQ", "UCF101", "16", "0", command]
+    assert "1 of the done ones stale" in parsed.text

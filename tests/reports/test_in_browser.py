@@ -2,11 +2,11 @@
 
 import csv
 import io
-import re
 
 from playwright.sync_api import expect
 
 from tests.reports.driving import MAP, RECORDS, choose, column, copied, heads
+from tests.reports.latex import rows as latex_rows
 
 
 def sort_button(shown, bits=64, k=20):
@@ -87,24 +87,6 @@ def test_marks_are_those_of_the_rows_that_are_shown(open_page, address):
     second = shown.locator(f'{MAP} td.second[data-bits="64"][data-k="20"]')
     numbers = sorted((float(text) for _, text in column(shown)), reverse=True)
     assert [float(best.locator("a").text_content()), float(second.locator("a").text_content())] == numbers[:2]
-
-
-def latex_rows(text):
-    """Parse LaTeX strictly and return the cells of each row of the table, with the columns that each spans."""
-    from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
-
-    nodes, _, _ = LatexWalker(text, tolerant_parsing=False).get_latex_nodes()
-    (table,) = [node for node in nodes if isinstance(node, LatexEnvironmentNode)]
-    body = "".join(node.latex_verbatim() for node in table.nodelist)
-    body = body.split("}", 1)[1] if body.startswith("{") else body
-    body = re.sub(r"\\(toprule|midrule|bottomrule)|\\cmidrule\(lr\)\{[\d-]+\}", "", body)
-    rows = []
-    for line in body.split("\\\\"):
-        cells = [cell.strip() for cell in re.split(r"(?<!\\)&", line)]
-        if any(cells):
-            spans = [int(found[1]) if (found := re.match(r"\\multicolumn\{(\d+)\}", cell)) else 1 for cell in cells]
-            rows.append((cells, sum(spans)))
-    return rows
 
 
 def test_copy_as_latex_is_what_is_shown(open_page):

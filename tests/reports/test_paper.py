@@ -7,6 +7,7 @@ import re
 import pytest
 
 from reports import matrix, paper, tables
+from tests.reports import latex
 from tests.reports.fakes import full_matrix, make
 
 
@@ -40,6 +41,7 @@ def plain(text):
 
 def test_latex_is_whole_and_says_what_the_csv_says(group):
     text = paper.latex(group, "field", matrix.methods([group]))
+    assert len(latex.rows(text)) > 15, "a strict parser reads it, and every row has all columns"
     head, body = text.split(r"\begin{tabular}{lrrrrrrrr}")
     assert all(line.startswith("% ") for line in head.splitlines()) and "subset" in head and "2 seeds" in head
     assert body.rstrip().endswith(r"\end{tabular}")
