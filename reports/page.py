@@ -146,17 +146,19 @@ def _notices(groups: Sequence[Group]) -> list[str]:
     for group in groups:
         if group.data and group.data.subset:
             said.append(f"{group.label}: fewer videos than published (subset); not comparable with published numbers.")
+        budgets: dict[str, list[str]] = {}
         for row in group.rows:
             if row.budgeted:
-                budget = style.settings_text(row.budget)
-                said.append(
-                    f"{row.label} on {group.label}: trained under a budget ({budget}) instead of its own schedule."
-                )
+                budgets.setdefault(style.settings_text(row.budget), []).append(row.label)
             digests = {str(record.code.get("digest")) for record in row.records}
             if len(digests) > 1:
                 said.append(
                     f"{row.label} on {group.label}: records of {len(digests)} versions of the code are averaged."
                 )
+        said += [
+            f"{group.label}: trained under a budget ({budget}) instead of their own schedules: {', '.join(labels)}."
+            for budget, labels in budgets.items()
+        ]
     if any(len(row.done(bits)) == 1 for group in groups for row in group.rows for bits in group.bits):
         said.append("Numbers without ± come from a single seed.")
     return said

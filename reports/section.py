@@ -58,11 +58,20 @@ def section(group: Group, shop: Workshop) -> dict[str, Any]:
     for drawing in drawings:
         shop.write(drawing)
     return {
-        "slug": group.slug, "label": group.label, "name": group.name, "card": provenance.card(group),
+        "slug": group.slug, "label": group.label, "name": group.name,
+        "card": {**provenance.card(group), **_known(group, shop.stored)},
         "panels": [_panel(group, preset, compared[preset], shop) for preset in group.presets],
         "cost": price, "embedding": plane, "gallery": examples, "published": published.comparisons(group),
         "legend": _legend(group, shop.methods),
     }  # fmt: skip
+
+
+def _known(group: Group, stored: Stored) -> dict[str, Any]:
+    """Return where the data come from and what the classes are called, as far as the results folder keeps it."""
+    facts = stored.facts(group)
+    if facts is None:
+        return {"source": "", "names": []}
+    return {"source": style.one_line(facts.source, 600), "names": [style.one_line(name, 60) for name in facts.classes]}
 
 
 def _panel(group: Group, preset: str, compared: dict[str, Any], shop: Workshop) -> dict[str, Any]:

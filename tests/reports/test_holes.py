@@ -172,7 +172,7 @@ def test_averaged_versions_of_the_code_are_told(tmp_path):
 
 def test_budget_is_told(tmp_path):
     _, parsed = built(tmp_path, make(bits=16, budget={"epochs": 5}))
-    assert "ConMH [epochs 5] on UCF101: trained under a budget (epochs 5)" in parsed.text
+    assert "UCF101: trained under a budget (epochs 5) instead of their own schedules: ConMH [epochs 5]." in parsed.text
     assert "5 (budget)" in [c["text"] for t in parsed.tables for r in t["rows"] for c in r]
 
 
