@@ -71,7 +71,7 @@ def _known(group: Group, stored: Stored) -> dict[str, Any]:
     facts = stored.facts(group)
     if facts is None:
         return {"source": "", "names": []}
-    return {"source": style.one_line(facts.source, 600), "names": [style.one_line(name, 60) for name in facts.classes]}
+    return {"source": style.one_line(facts.source, 600), "names": [style.one_line(name, 40) for name in facts.classes]}
 
 
 def _panel(group: Group, preset: str, compared: dict[str, Any], shop: Workshop) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from benchmark import facts, record
@@ -14,6 +16,21 @@ from benchmark.evaluation.hamming import pack
 from tests.reports.fakes import KS, make, store
 
 FEW = np.array([5, 20, 100])
+
+
+@contextmanager
+def without_pdf():
+    """Write no PDF figures: they take most of a page's time, and some tests only look at the page."""
+    from matplotlib.figure import Figure
+
+    whole = Figure.savefig
+
+    def savefig(figure, target, **options):
+        target.write(b"%PDF-") if options.get("format") == "pdf" else whole(figure, target, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", savefig)
+        yield patch
 
 
 def folder_of(results, item):

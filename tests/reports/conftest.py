@@ -7,7 +7,7 @@ import pytest
 
 from reports import page as report
 from tests.reports import browser
-from tests.reports.beside import codes, keep_facts, png, put
+from tests.reports.beside import codes, keep_facts, png, put, without_pdf
 from tests.reports.driving import FILLED, RECORDS
 from tests.reports.fakes import store
 
@@ -33,13 +33,14 @@ def address(tmp_path_factory):
     cards = {"conmh": [("paper", ["A paper"]), ("cost", ["little"])]}
     results = put(store(root / "results", *RECORDS), *FILLED)
     fill(results)
-    path = report.build(
-        results,
-        root / "out",
-        stale=lambda record: record.key in old,
-        cards=cards,
-        pictures=lambda name, fingerprint, split, row: png(row) if name == "ucf101" else None,
-    )
+    with without_pdf():
+        path = report.build(
+            results,
+            root / "out",
+            stale=lambda record: record.key in old,
+            cards=cards,
+            pictures=lambda name, fingerprint, split, row: png(row) if name == "ucf101" else None,
+        )
     return path.as_uri()
 
 

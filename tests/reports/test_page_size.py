@@ -7,7 +7,7 @@ import pytest
 
 from reports import page, projection
 from reports.projection import Projection
-from tests.reports.beside import codes, keep_facts, measured, png, put
+from tests.reports.beside import codes, keep_facts, measured, png, put, without_pdf
 
 DATASETS = ("fcvid", "activitynet", "yfcc", "ucf101", "hmdb51")
 METHODS = ("conmh", "chain", "bth", "mcmsh", "itq", "lsh", "pcah", "sh", "random", "dkph", "wsch")
@@ -33,7 +33,7 @@ def large(tmp_path_factory):
             codes(results, record, values, values[:40])
             keep_facts(results, record, {"database": labels, "query": labels[:40]})
     placed = Projection(rng.normal(size=(300, 2)).astype(np.float32), 0.1, 0.5)
-    with pytest.MonkeyPatch.context() as patch:
+    with without_pdf() as patch:
         # where the points lie does not change how many bytes they take, and t-SNE takes a minute
         patch.setattr(projection, "projections", lambda held, *rest: [placed] * len(held))
         path = page.build(results, root / "out", pictures=lambda name, fingerprint, split, row: png(row, (60, 24)))
