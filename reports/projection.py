@@ -15,9 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,8 @@ PERPLEXITY = 30.0
 """scikit-learn's default; a third of the points where that is less."""
 SPREAD, JITTER = 1e-4, 1e-5
 """Deviation of the first points, as in [0], and of the noise that parts equal codes (ours)."""
+MOST_AT_ONCE = 4
+"""Projections that are computed at a time: 5,000 codes take up to 600 MiB (ours)."""
 PATIENCE = 2.0
 """Seconds after which progress is shown (ours)."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
@@ -66,13 +70,32 @@ def projections(
     places = [None if cache is None else cache / f"tsne-{_key(held, classes)}.npz" for held in codes]
     found = [None if place is None else _read(place, len(classes)) for place in places]
     lacking = [i for i, projection in enumerate(found) if projection is None]
-    with _progress(f"t-SNE of {name}", len(lacking)) as advance:
-        for i in lacking:
-            found[i] = made = project(codes[i], classes)
-            if (place := places[i]) is not None:
-                _write(place, made)
-            advance()
+    if lacking:
+        _compute(lacking, codes, classes, places, found, name)
     return [projection for projection in found if projection is not None]
+
+
+def _compute(
+    lacking: Sequence[int],
+    codes: Sequence[Codes],
+    classes: np.ndarray,
+    places: Sequence[Path | None],
+    found: list[Projection | None],
+    name: str,
+) -> None:
+    """Compute and keep the projections that are lacking, several at a time, each on one thread as ``plane`` says."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    workers = min(MOST_AT_ONCE, len(lacking), os.cpu_count() or 1)
+    # the limit is the process's, so it is held until the last one is done
+    progress = _progress(f"t-SNE of {name}", len(lacking))
+    with progress as advance, threadpool_limits(limits=1), ThreadPoolExecutor(workers) as pool:
+        made = pool.map(lambda i: project(codes[i], classes), lacking)
+        for i, projection in zip(lacking, made, strict=True):
+            found[i] = projection
+            if (place := places[i]) is not None:
+                _write(place, projection)
+            advance()
 
 
 def project(codes: Codes, classes: np.ndarray) -> Projection:
@@ -131,7 +154,7 @@ def plane(codes: Codes, apart: np.ndarray) -> np.ndarray:
     One thread, so that the order of sums and with it the points are the same each time.
     """
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if _same(codes):
         return np.zeros((codes.n, 2), np.float32)
