@@ -121,6 +121,7 @@ def _words(group: Group, row: Row, terms: Sequence[tuple[str, str]]) -> str:
     last = max(row.records, key=lambda r: (r.identity.bits, -r.identity.seed))
     for stage, term, values in _terms(last):
         if (stage, term) in terms:
-            said.append(f"{stage} {term} {style.rounded(values[0])} to {style.rounded(values[-1])}")
+            ends = [value for value in values if np.isfinite(value)]
+            said.append(f"{stage} {term} {style.rounded(ends[0])} to {style.rounded(ends[-1])}")
     where = f"{last.identity.bits} bits, seed {last.identity.seed}"
     return f"Losses of {row.label} on {group.label} by epoch; {where}: " + "; ".join(said) + "."
