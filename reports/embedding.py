@@ -14,13 +14,12 @@ import numpy as np
 
 from benchmark.evaluation.hamming import Codes
 from benchmark.record import CODES, Record
-from reports import projection, scatter, style
+from reports import choice, projection, scatter, style
 from reports.drawing import Drawing
 from reports.matrix import Group, Row
 from reports.projection import Projection
 from reports.stored import Stored
 
-BITS = 64
 CLASSES = 10
 MOST, MOST_INLINE = 5000, 1500
 """Points of a method in the files, and in the page, which must stay small (the second is ours)."""
@@ -93,7 +92,7 @@ def embeddings(group: Group, stored: Stored, cache: Path | None, datasets: int =
 
     ``datasets`` share the page.
     """
-    bits = length(group)
+    bits = choice.length(group)
     if bits is None:
         return None
     facts = stored.facts(group)
@@ -128,22 +127,6 @@ def embeddings(group: Group, stored: Stored, cache: Path | None, datasets: int =
     )
 
 
-def length(group: Group) -> int | None:
-    """Return the code length that is drawn: 64 where a cell of it is done, else the longest of a done cell."""
-    done = [bits for bits in group.bits if any(row.done(bits) for row in group.rows)]
-    return BITS if BITS in done else max(done, default=None)
-
-
-def records(group: Group, bits: int) -> list[tuple[Row, Record | None]]:
-    """Return the record of each row: of the lowest seed that all rows with records share, else of its own lowest."""
-    done = [row.done(bits) for row in group.rows]
-    seeds = [{record.identity.seed for record in held} for held in done if held]
-    shared = set.intersection(*seeds) if seeds else set()
-    seed = min(shared) if shared else None
-    pairs = zip(group.rows, done, strict=True)
-    return [(row, next((r for r in held if seed in (None, r.identity.seed)), None)) for row, held in pairs]
-
-
 def chosen(labels: np.ndarray) -> Videos:
     """Return the videos to draw, from multi-hot labels (videos, classes) uint8."""
     first = labels[:, :CLASSES].astype(bool)
@@ -164,7 +147,7 @@ def _codes(
 ) -> tuple[_Found, tuple[tuple[str, str], ...]]:
     """Return the codes of the drawn videos for each row that has them, and the rows that have none."""
     found, lacking = _Found(), []
-    for row, record in records(group, bits):
+    for row, record in choice.one_each(group, bits):
         held = None if record is None else stored.codes(record)
         if record is None:
             lacking.append((row.label, f"no done cell of {bits} bits"))
@@ -217,7 +200,7 @@ def _figure(
 def _about(bits: int, used: Sequence[Record], videos: Videos, classes: int, inline: int) -> tuple[str, ...]:
     """Return what is drawn, in sentences."""
     n, seeds = len(videos.rows), {record.identity.seed for record in used}
-    codes = f"Codes of {bits} bits" + ("" if bits == BITS else f" (no cell of {BITS} bits is done)")
+    codes = f"Codes of {bits} bits" + ("" if bits == choice.BITS else f" (no cell of {choice.BITS} bits is done)")
     runs = f" of seed {seeds.pop()}" if len(seeds) == 1 else "; each method's lowest seed, as no seed is common to all"
     which = f"all {classes} classes" if classes <= CLASSES else f"the first {CLASSES} of {classes} classes"
     drawn = style.count(n) if n == videos.eligible else f"{style.count(n)} of {style.count(videos.eligible)}"

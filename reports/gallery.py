@@ -11,7 +11,7 @@ import numpy as np
 from benchmark.evaluation.hamming import WORD, Codes, distances2
 from benchmark.facts import Facts
 from benchmark.record import Record
-from reports import gallery_figure, matrix, style
+from reports import choice, gallery_figure, matrix, style
 from reports.album import Album
 from reports.drawing import Drawing
 from reports.gallery_figure import Shown
@@ -20,7 +20,7 @@ from reports.stored import Stored
 
 Lend = Callable[[str, str, str, int], "bytes | None"]
 
-BITS, PRESET, CUT, TOP = 64, "field", 5, 5
+PRESET, CUT, TOP = "field", 5, 5
 COUNT, SPLIT = 6, 2
 """Queries at evenly spaced ranks, and queries on which the rows disagree (ours)."""
 BUDGET = 600_000
@@ -66,11 +66,10 @@ def gallery(
     ``rules`` (CSS by class name, each distinct picture once) and texts. Empty where no cell is done. ``datasets`` share
     the page.
     """
-    lengths = sorted({r.identity.bits for row in group.rows for r in row.records})
-    if not lengths:
+    bits = choice.length(group)
+    if bits is None:
         return {}, []
-    bits = BITS if BITS in lengths else lengths[-1]
-    records = chosen_records(group, bits)
+    records = [(row, record) for row, record in choice.one_each(group, bits) if record is not None]
     known = stored.facts(group)
     lines, lacking = _lines(group, records, stored, known)
     chosen = [] if known is None else choose([line.ap for line in lines], _answerable(known))
@@ -92,17 +91,6 @@ def css(sections: Iterable[Mapping[str, Any]]) -> str:
     """Return the style rules of all pictures of the page, each distinct picture once."""
     rules = {name: rule for section in sections for name, rule in section["gallery"].get("rules", {}).items()}
     return "".join(f"{rules[name]}\n" for name in sorted(rules))
-
-
-def chosen_records(group: Group, bits: int) -> list[tuple[Row, Record]]:
-    """Return one record of a code length per row: of the lowest seed that all rows share, else of each one's lowest."""
-    done = [(row, row.done(bits)) for row in group.rows if row.done(bits)]
-    shared = set.intersection(*({r.identity.seed for r in records} for _, records in done))
-    wanted = min(shared, default=None)
-    return [
-        (row, next((record for record in records if record.identity.seed == wanted), records[0]))
-        for row, records in done
-    ]
 
 
 def choose(precisions: Sequence[np.ndarray], answerable: np.ndarray) -> list[Query]:

@@ -8,7 +8,7 @@ import pytest
 from benchmark import facts, record
 from benchmark.evaluation.hamming import pack, unpack
 from benchmark.record import scan
-from reports import gallery, matrix, page
+from reports import choice, gallery, matrix, page
 from reports.stored import Stored
 from tests.reports.beside import folder_of, keep_facts, png, put_beside
 from tests.reports.fakes import make, store
@@ -167,9 +167,9 @@ def test_code_length_and_seed_are_stated(tmp_path):
     records = [make("itq", bits=b, seed=s) for b in (16, 64, 128) for s in (0, 1, 2)]
     records += [make("lsh", bits=b, seed=s) for b in (16, 64, 128) for s in (1, 2)]
     (group,) = matrix.build(records)
-    assert [r.identity.seed for _, r in gallery.chosen_records(group, 64)] == [1, 1]
+    assert [r.identity.seed for _, r in choice.one_each(group, 64)] == [1, 1]
     (group,) = matrix.build([make("itq", seed=3), make("itq", seed=4), make("lsh", seed=2), make("sh", seed=9)])
-    assert [r.identity.seed for _, r in gallery.chosen_records(group, 64)] == [3, 2, 9]
+    assert [r.identity.seed for _, r in choice.one_each(group, 64)] == [3, 2, 9]
     found, _ = gallery.gallery(group, Stored(tmp_path, {}), ["itq", "lsh", "sh"], every)
     assert found["bits"] == 64 and "as they share none (ITQ 3, LSH 2, SH 9)" in found["seeds"]
     (group,) = matrix.build([make("itq", bits=16), make("lsh", bits=32)])
