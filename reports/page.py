@@ -47,7 +47,8 @@ def build(
     groups = matrix.build(found.records, expected)
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
-    shop = Workshop(matrix.methods(groups), Stored(results, found.folders), pictures, out / "cache", len(groups) or 1)
+    names = sorted({*matrix.methods(groups), *cards})
+    shop = Workshop(names, Stored(results, found.folders), pictures, out / "cache", len(groups) or 1)
     sections = [section(group, shop) for group in groups]
     articles = method_cards.articles(groups, cards, shop)
     if groups:

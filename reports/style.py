@@ -16,10 +16,10 @@ DECIMALS = 3
 NOTHING = "—"
 
 INK, GRID = "#1a1a1a", "#d4d4d4"
-PALETTE = ("#0072b2", "#c84e00", "#007f5f", "#9b3f86", "#a87400", "#444444", "#1b8ea3", "#7a1f3d")
-"""Eight colours, each at least 3:1 against white; ours, after Okabe and Ito's colour-blind safe set."""
+PALETTE = ("#0072b2", "#c84e00", "#007f5f", "#9b3f86", "#a87400", "#444444", "#1b8ea3", "#7a1f3d", "#6a55c9", "#5b7d00")
+"""Ten colours, each at least 3:1 against white; ours, after Okabe and Ito's colour-blind safe set."""
 
-DARK = ("#5db2ec", "#ff8a4c", "#3fc79a", "#dd8fcb", "#e0b040", "#c4c4c4", "#62d5e8", "#f08fa9")
+DARK = ("#5db2ec", "#ff8a4c", "#3fc79a", "#dd8fcb", "#e0b040", "#c4c4c4", "#62d5e8", "#f08fa9", "#b3a4ff", "#b4d455")
 """The same colours for a dark ground."""
 
 LENGTHS = ("#7fb2d6", "#2f7fb5", "#0b3f66", "#001c33")
@@ -74,9 +74,10 @@ class Look:
 
 
 def look(method: str, methods: Sequence[str], sibling: int = 0) -> Look:
-    """Return the look of a method's row; ``methods`` are all method names of the records, sorted and distinct.
+    """Return the look of a method's row.
 
-    ``sibling`` counts the rows of the same method, which share colour and marker.
+    ``methods`` are all method names, sorted and distinct: those of the checkout and those of the records, so that a
+    method looks the same on every page. ``sibling`` counts the rows of the same method, which share colour and marker.
     """
     place = methods.index(method)
     round_ = place // len(PALETTE)

@@ -278,3 +278,16 @@ def test_csv_keeps_fields_with_commas(tmp_path):
     path, _ = built(tmp_path, make("odd", bits=16, title='A, "B"'))
     text = (path.parent / "tables" / "records.csv").read_text()
     assert next(csv.DictReader(io.StringIO(text)))["row"] == 'A, "B"'
+
+
+def test_a_method_looks_the_same_on_every_page_of_a_checkout(tmp_path):
+    cards = dict.fromkeys(("bth", "conmh", "itq", "sh"), ())
+    colours = []
+    for name, records in (("few", [make("itq", bits=16)]), ("more", [make(m, bits=16) for m in METHODS])):
+        path = page.build(store(tmp_path / name, *records), tmp_path / f"{name}-out", cards=cards)
+        text = path.read_text(encoding="utf-8")
+        colours.append(
+            re.search(r'data-row="itq"><th scope="row"><span class="key" style="background: var\((--m\d)\)', text)[1]
+        )
+    assert colours[0] == "--m2"
+    assert colours[1] == "--m2", "lsh, which no card names, comes after it"
