@@ -31,7 +31,7 @@ def install():
     if shutil.which("apt-get") and os.geteuid() == 0:
         quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
         subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
-        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-liberation"]
         if subprocess.run(command, check=False, **quiet).returncode == 0 and find():
             return
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
