@@ -27,7 +27,7 @@ ENGINE = ("benchmark/runner.py", "benchmark/encoding.py", "benchmark/evaluation/
 FINDERS = ("benchmark/registry.py", "benchmark/plan.py")
 """Files that lead from names to guests: the guests of a cell are known, so what else they import is not followed."""
 TOLD = {"paper", "source", "differences", "choices", "cost", "title"}
-"""What a class says of itself in words."""
+"""Class attributes that say something in words; one that holds anything but text counts."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -100,12 +100,19 @@ def code_digest(method: str, dataset_file: Path) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(_closure(start)):
         digest.update(os.path.relpath(file, ROOT).encode())
-        digest.update(ast.unparse(_bare(_tree(file))).encode())
+        digest.update(_source(file)[0].encode())
     return digest.hexdigest()
 
 
+@functools.cache
+def _source(file: Path) -> tuple[str, tuple[Path, ...]]:
+    """Return what of a file can move a number, as text, and the files of the suite that it imports; read once."""
+    text = file.read_text(encoding="utf-8")
+    return ast.unparse(_bare(ast.parse(text))), tuple(_imports(ast.parse(text)))
+
+
 def _bare(tree: ast.Module) -> ast.Module:
-    """Return the syntax tree without docstrings and without the class attributes of ``TOLD``."""
+    """Return the syntax tree without docstrings and without the words of ``TOLD``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             body = [part for part in node.body if not _is_text(part)]
@@ -122,11 +129,14 @@ def _is_text(part: ast.stmt) -> bool:
 def _is_told(part: ast.stmt) -> bool:
     targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
     names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-    return bool(names) and set(names) <= TOLD
+    return bool(names) and set(names) <= TOLD and _is_words(getattr(part, "value", None))
 
 
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
+def _is_words(value: ast.expr | None) -> bool:
+    """Say whether an expression is a text, or a tuple or list of texts."""
+    if isinstance(value, ast.Tuple | ast.List):
+        return all(_is_words(item) for item in value.elts)
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _closure(start: Iterable[Path]) -> set[Path]:
@@ -138,13 +148,13 @@ def _closure(start: Iterable[Path]) -> set[Path]:
         if file not in seen:
             seen.add(file)
             if file not in finders:
-                todo.extend(_imports(file))
+                todo.extend(_source(file)[1])
     return seen
 
 
-def _imports(file: Path) -> list[Path]:
+def _imports(tree: ast.Module) -> list[Path]:
     names: list[str] = []
-    for node in ast.walk(_tree(file)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -65,7 +65,7 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "command": style.one_line(command(group, row, record), limit=2000),
         "given": style.one_line(record.command, limit=2000),
         "diagnostics": [
-            (*DIAGNOSTICS.get(key, (key, "")), _diagnostic(value)) for key, value in _ordered(record.diagnostics)
+            (DIAGNOSTICS.get(key, (key,))[0], _diagnostic(value)) for key, value in _ordered(record.diagnostics)
         ],
         "timing": [(key, style.seconds(timing.get(key))) for key in PHASES if key in timing],
         "stages": [_stage(stage) for stage in training.stages],

@@ -15,6 +15,8 @@ class Method:
     paper = "somewhere"
     choices = ("one", "two")
     size = 3
+    cost = 7
+    source: str = Field("authors")
 
     def fit(self):
         """Fit."""
@@ -37,6 +39,8 @@ def bare(text):
         ('("one", "two")', '("three",)', True),
         ("size + 1", "size + 2", False),
         ("size = 3", "size = 4", False),
+        ("cost = 7", "cost = 8", False),
+        ('Field("authors")', 'Field("ours")', False),
         ("return self", "pass; return self", False),
     ],
 )
