@@ -10,6 +10,8 @@ import torch
 
 from benchmark.errors import TrainingDiverged
 from benchmark.evaluation.hamming import Codes, pack
+from benchmark.machine import autocast
+from benchmark.prefetch import Ahead
 
 if TYPE_CHECKING:
     from benchmark.features import Videos
@@ -27,10 +29,13 @@ def encode_reals(
     Raises TrainingDiverged where a value is not finite.
     """
     outputs: list[np.ndarray] = []
+    starts = range(0, len(videos), batch)
+    gathered = Ahead(lambda start: _read(videos, start, batch), starts)
     with torch.inference_mode():
-        for rows, frames in videos.batches(batch):
-            filled = _filled(frames, batch).to(method.run.device)
-            reals = method.encode(filled)[: len(rows)].float().cpu().numpy()
+        for rows, frames in gathered:
+            filled = frames.to(method.run.device)
+            with autocast(method.run.device, method.run.precision):
+                reals = method.encode(filled)[: len(rows)].float().cpu().numpy()
             if not np.isfinite(reals).all():
                 raise TrainingDiverged(
                     f"encode returned a value that is not finite, among rows {rows[0]} to {rows[-1]}"
@@ -46,6 +51,9 @@ def encode_split(method: Method, videos: Videos, advance: Callable[[int], None] 
     return pack(encode_reals(method, videos, advance))
 
 
-def _filled(frames: torch.Tensor, size: int) -> torch.Tensor:
-    short = size - len(frames)
-    return frames if short <= 0 else torch.cat([frames, frames[-1:].expand(short, -1, -1)])
+def _read(videos: Videos, start: int, size: int) -> tuple[np.ndarray, torch.Tensor]:
+    """Return the rows from ``start`` on and their frames, filled up to ``size`` with the last video."""
+    rows = np.arange(start, min(start + size, len(videos)))
+    frames = videos.take(rows)
+    short = size - len(rows)
+    return rows, frames if short <= 0 else torch.cat([frames, frames[-1:].expand(short, -1, -1)])

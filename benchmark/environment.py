@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import __version__
+from benchmark import __version__, machine
 from benchmark.errors import BadInput
 from benchmark.registry import ROOT
 
@@ -26,7 +26,7 @@ ENGINE = ("benchmark/runner.py", "benchmark/encoding.py", "benchmark/evaluation/
 """The engine's files whose imports, taken together, can move a number."""
 FINDERS = ("benchmark/registry.py", "benchmark/plan.py")
 """Files that lead from names to guests: the guests of a cell are known, so what else they import is not followed."""
-TOLD = {"paper", "source", "differences", "choices", "cost", "title"}
+TOLD = {"paper", "source", "differences", "choices", "cost", "title", "bf16"}
 """Class attributes that say something in words; one that holds anything but text counts."""
 
 
@@ -41,15 +41,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def make_deterministic() -> None:
-    """Ask torch for algorithms whose result does not depend on timing."""
-    import torch
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
-
-
 def describe(device: torch.device) -> dict[str, Any]:
     """Return the environment as it goes into a record."""
     import torch
@@ -57,10 +48,11 @@ def describe(device: torch.device) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": machine.processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "float32_products": machine.choose_products() if device.type == "cpu" else "default",
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "packages": versions(),
     }
@@ -179,14 +171,6 @@ def _git() -> dict[str, Any]:
 
 def _command(*words: str) -> str:
     return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
 
 
 def reset_peak_memory() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark import environment, record
+from benchmark import environment, machine, record
 from benchmark.plan import Cell
 
 LOCK = ".lock"
@@ -72,7 +72,7 @@ def run(job: Job) -> int:
     from benchmark.evaluation.evaluator import warm_up
     from benchmark.runner import Settings, run_cell
 
-    environment.make_deterministic()
+    machine.set_up()
     warm_up()
     settings = Settings(job.results, job.cache, environment.choose_device(job.device), job.command)
     failed, busy, number = 0, list[Cell](), 0

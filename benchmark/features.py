@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Videos(ABC):
 
     shape: FrameShape
     views: int = 1
+    stored: np.dtype[Any] = np.dtype(np.float32)
+    """In which precision the values are stored."""
 
     @property
     @abstractmethod
@@ -84,6 +86,7 @@ class MemoryVideos(Videos):
         if self._values.ndim != 3:
             raise ValueError(f"expected (videos, frames, dim), found {self._values.shape}")
         self.shape = FrameShape(*self._values.shape[1:])
+        self.stored = self._values.dtype
 
     def __len__(self) -> int:
         return len(self._values)
@@ -96,9 +99,7 @@ class MemoryVideos(Videos):
         return combined(str(self._values.shape), str(self._values.dtype), self._values.tobytes())
 
     def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
-        import torch
-
-        return torch.from_numpy(self._values[rows].astype(np.float32, copy=False))
+        return _to_float32(self._values[rows])
 
 
 class ShardedVideos(Videos):
@@ -112,6 +113,7 @@ class ShardedVideos(Videos):
         self.files = tuple(files)
         self.cache = cache
         self.shape, self.views = self._common(0), self.files[0].layout.shape[1]
+        self.stored = np.result_type(*(file.layout.dtype for file in self.files))
         for place, file in enumerate(self.files):
             if (self._common(place), file.layout.shape[1]) != (self.shape, self.views):
                 raise BadInput(

@@ -37,8 +37,9 @@ class MethodConfig(BaseModel):
 class Run:
     """What the engine lends to a method for one cell. It shows no path, no global and no label.
 
-    ``epochs`` is the budget override of the command line, or None. ``checkpoint``, ``progress``, ``history`` and
-    ``resumed`` (epochs taken over from a killed run) are for the shared training loop; a method has no need of them.
+    ``precision`` is that of matrix products, ``fp32`` or ``bf16``. ``epochs`` is the budget override of the command
+    line, or None. ``checkpoint``, ``progress``, ``history`` and ``resumed`` (epochs taken over from a killed run) are
+    for the shared training loop; a method has no need of them.
     """
 
     seed: int
@@ -101,6 +102,8 @@ class Method(ABC):
     """Where this implementation departs from both or chooses what they do not state; a few sentences for each."""
     cost: ClassVar[str] = ""
     """What preparation and training take and what that grows with, beyond what ``list methods --verbose`` counts."""
+    bf16: ClassVar[str] = ""
+    """The measurement that shows that bfloat16 keeps the method's numbers; without one ``auto`` means float32."""
     seeded: ClassVar[bool] = True
     """Whether the seed has an influence on the codes."""
     needs: ClassVar[tuple[str, ...]] = ()

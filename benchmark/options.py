@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BadInput, nearest
+from benchmark.machine import PRECISIONS
 
 LISTS = {"methods": str, "datasets": str, "bits": int, "seeds": int}
-SCALARS = {"epochs": int, "device": str, "rerun": str, "results": str, "data_root": str, "cache": str}
+SCALARS = {"epochs": int, "device": str, "precision": str, "rerun": str, "results": str, "data_root": str, "cache": str}
 DEVICES, RERUNS = ("auto", "cpu", "cuda"), ("failed", "stale", "all")
 
 
 def fill_from_toml(args: argparse.Namespace) -> None:
     """Fill in, from ``args.config``, the options that the command line left out.
 
-    The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``epochs``, ``device``, ``rerun``,
-    ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings. Raises BadInput on anything else.
+    The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``epochs``, ``device``, ``precision``,
+    ``rerun``, ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings. Raises BadInput on
+    anything else.
     """
     if args.config is None:
         return
@@ -51,7 +53,7 @@ def _checked(file: Path, key: str, value: Any) -> Any:
         kind = SCALARS[key]
         if type(value) is not kind:
             raise BadInput("has the wrong type", file=file, key=key, expected=kind.__name__, found=repr(value))
-        allowed = {"device": DEVICES, "rerun": RERUNS}.get(key)
+        allowed = {"device": DEVICES, "precision": PRECISIONS, "rerun": RERUNS}.get(key)
         if allowed and value not in allowed:
             raise BadInput("has an unknown value", file=file, key=key, expected=" | ".join(allowed), found=repr(value))
     else:

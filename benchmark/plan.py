@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -47,6 +47,7 @@ class Cell:
     protocols: Mapping[str, Protocol]
     key: str
     skip: str | None = None
+    precision: str = "fp32"
 
     def folder(self, root: Path) -> Path:
         """Return where the cell's record lies."""
@@ -54,9 +55,9 @@ class Cell:
 
     def label(self) -> str:
         """Return the cell in words, for lines and messages."""
-        return (
-            f"{self.choice.name}{self.choice.suffix(':{}')} on {self.dataset.name}, {self.bits} bits, seed {self.seed}"
-        )
+        name = self.choice.name + self.choice.suffix(":{}")
+        lowered = "" if self.precision == "fp32" else f", {self.precision}"
+        return f"{name} on {self.dataset.name}, {self.bits} bits, seed {self.seed}{lowered}"
 
 
 def default_variant(cls: type[Method]) -> str:
@@ -128,6 +129,7 @@ def cells(
     seeds: Sequence[int],
     settings: Mapping[str, Mapping[str, Any]],
     epochs: int | None,
+    precision_of: Callable[[type[Method]], str] = lambda method: "fp32",
 ) -> list[Cell]:
     """Return the matrix, dataset by dataset and method by method so that shared preparations are made once."""
     for method in settings:
@@ -139,6 +141,8 @@ def cells(
         for choice in choices:
             config = resolve_config(choice, dataset.name, settings.get(choice.name, {}))
             budget = {"epochs": epochs} if epochs is not None and choice.cls.trained_in_epochs else {}
+            precision = precision_of(choice.cls)
+            lowered = {} if precision == "fp32" else {"precision": precision}
             for seed in seeds:
                 for length in bits:
                     parts = {
@@ -150,6 +154,7 @@ def cells(
                         "data": dataset.fingerprint,
                         "protocol": {name: item.model_dump() for name, item in protocols.items()},
                         "budget": budget,
+                        **lowered,
                     }
                     skip = choice.cls.unsupported(length, dataset.shape, config)
                     matrix.append(
@@ -164,6 +169,7 @@ def cells(
                             protocols,
                             record.cell_key(parts),
                             skip,
+                            precision,
                         )
                     )
     return matrix

@@ -36,6 +36,7 @@ class Identity(_Part):
     seed: int
     config: dict[str, Any]
     budget: dict[str, Any]
+    precision: str = "fp32"
 
 
 class SplitInfo(_Part):

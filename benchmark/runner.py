@@ -115,6 +115,7 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
     run = Run(
         seed=cell.seed,
         device=work.settings.device,
+        precision=cell.precision,
         epochs=cell.budget.get("epochs"),
         artefacts=ArtefactStore(work.settings.cache / "artefacts"),
         checkpoint=checkpoint,
@@ -188,6 +189,7 @@ def model_file(cell: Cell, method: Method) -> dict[str, Any]:
         "dim": cell.dataset.shape.dim,
         "config": cell.config.model_dump_json(),
         "seed": cell.seed,
+        "precision": cell.precision,
         "state": method.state(),
     }
 
@@ -209,6 +211,7 @@ def identity(cell: Cell) -> record.Identity:
         seed=cell.seed,
         config=cell.config.model_dump(mode="json"),
         budget=dict(cell.budget),
+        precision=cell.precision,
     )
 
 
@@ -245,6 +248,7 @@ def rerun_command(cell: Cell) -> str:
     words = ["python -m benchmark run", f"--methods {cell.choice.name}:{cell.choice.variant}"]
     words += [f"--datasets {cell.dataset_argument}", f"--bits {cell.bits}", f"--seeds {cell.seed}"]
     words += [f"--epochs {cell.budget['epochs']}"] if cell.budget else []
+    words += [f"--precision {cell.precision}"] if cell.precision != "fp32" else []
     words += [f"--set {cell.choice.name}.{key}={value}" for key, value in changed.items()]
     return " ".join(words)
 

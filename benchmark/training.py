@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,9 @@ from torch import Tensor, nn
 from benchmark import seeds
 from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import TrainingDiverged
+from benchmark.machine import autocast
 from benchmark.method import Batch, Method, Run, Videos
+from benchmark.prefetch import Ahead, resident
 from benchmark.seeds import Draws
 
 __all__ = ["CheckpointFile", "Draws", "Stage", "TrainedMethod", "step_decay"]
@@ -108,9 +109,11 @@ def _with_epochs(stage: Stage, epochs: int) -> Stage:
 
 class _Loop:
     def __init__(self, method: TrainedMethod, train: Videos) -> None:
-        self.method, self.train, self.run_ = method, train, method.run
+        self.method, self.run_ = method, method.run
+        self.stored, self.train = train, resident(train, method.run.device)
         self.stages = method.planned_stages()
         self.history: list[dict[str, Any]] = method.run.history
+        self.waited = 0.0
 
     def run(self) -> None:
         resumed = self.run_.checkpoint.read() if self.run_.checkpoint else None
@@ -122,15 +125,14 @@ class _Loop:
             self._count_resumed(first_stage, first_epoch)
         for number in range(first_stage, len(self.stages)):
             stage = self.stages[number]
-            self.method.begin_stage(stage, self.train)
+            self.method.begin_stage(stage, self.stored)
             optimiser = stage.optimiser(self.method.module.parameters())
             if resumed is not None and number == first_stage and first_epoch > 0:
                 self.method.load(resumed["state"])
                 optimiser.load_state_dict(resumed["optimiser"])
             if len(self.history) <= number:
-                self.history.append(
-                    {"name": stage.name, "epochs": stage.epochs, "steps": 0, "seconds": 0.0, "losses": {}}
-                )
+                empty = {"steps": 0, "seconds": 0.0, "waited": 0.0, "losses": {}}
+                self.history.append({"name": stage.name, "epochs": stage.epochs, **empty})
             start = first_epoch if number == first_stage else 0
             for epoch in range(start, stage.epochs):
                 self._epoch(number, stage, epoch, optimiser)
@@ -154,7 +156,8 @@ class _Loop:
         with torch.random.fork_rng(devices=_cuda(self.run_.device)):
             torch.manual_seed(seeds.derive(self.run_.seed, stage.name, epoch, "network"))
             for batch, count in self._batches(stage, draws):
-                losses = self.method.loss(batch, stage)
+                with autocast(self.run_.device, self.run_.precision):
+                    losses = self.method.loss(batch, stage)
                 optimiser.zero_grad(set_to_none=True)
                 losses["total"].backward()
                 optimiser.step()
@@ -166,6 +169,7 @@ class _Loop:
         entry = self.history[number]
         entry["steps"] += len(terms)
         entry["seconds"] += time.perf_counter() - began
+        entry["waited"] = entry.get("waited", 0.0) + self.waited
         for name, value in means.items():
             entry["losses"].setdefault(name, []).append(value)
         if self.run_.progress:
@@ -174,10 +178,17 @@ class _Loop:
     def _batches(self, stage: Stage, draws: Draws) -> Iterator[tuple[Batch, int]]:
         order = draws.generator("order").permutation(len(self.train))
         chunks = [order[i : i + stage.batch_size] for i in range(0, len(order), stage.batch_size)]
-        gathered = _prefetch(lambda rows: self.method.batch(self.train, rows, stage, draws), chunks)
+        gathered = Ahead(lambda rows: self._gathered(rows, stage, draws), chunks)
         for rows, batch in zip(chunks, gathered, strict=True):
             moved = {name: value.to(self.run_.device, non_blocking=True) for name, value in batch.items()}
             yield moved, len(rows)
+        self.waited = gathered.waited
+
+    def _gathered(self, rows: np.ndarray, stage: Stage, draws: Draws) -> Batch:
+        batch = self.method.batch(self.train, rows, stage, draws)
+        if self.run_.device.type != "cuda":
+            return batch
+        return {name: value if value.is_cuda else value.pin_memory() for name, value in batch.items()}
 
     def _save(self, stage: int, epoch: int, optimiser: torch.optim.Optimizer | None) -> None:
         if self.run_.checkpoint is None:
@@ -191,18 +202,6 @@ class _Loop:
                 "optimiser": optimiser.state_dict() if optimiser else None,
             }
         )
-
-
-def _prefetch(make: Callable[[np.ndarray], Batch], chunks: Sequence[np.ndarray]) -> Iterator[Batch]:
-    """Yield ``make(chunk)`` in order, always making one batch ahead in a thread."""
-    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
-        pending = [pool.submit(make, chunk) for chunk in chunks[:1]]
-        for chunk in [*chunks[1:], None]:
-            current = pending.pop()
-            batch = current.result()
-            if chunk is not None:
-                pending.append(pool.submit(make, chunk))
-            yield batch
 
 
 def _means(terms: list[dict[str, Tensor]], weights: list[int], where: str) -> dict[str, float]:

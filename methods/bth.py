@@ -20,6 +20,7 @@ from methods.parts.bth_checkpoints import translate
 from methods.parts.corruption import corrupt
 from methods.parts.neighbours import MIDDLE, SIMILAR, TagGraph, tag_graph
 from methods.parts.pooling import mean
+from methods.parts.reconstruction import linear_mean_square
 
 PRETRAIN, TRAIN = "pretrain", "train"
 READ = 256
@@ -225,8 +226,9 @@ class BTH(TrainedMethod):
 
     def loss(self, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Return ``reconstruction`` and ``total``, in the main stage ``neighbour`` and ``anchor`` too."""
-        codes, restored, hidden = self.module(batch["frames"])
-        reconstruction = nn.functional.mse_loss(restored, batch.get("target", batch["frames"]))
+        hidden = self.module.bert(batch["frames"])
+        codes = self.module.codes(hidden)
+        reconstruction = linear_mean_square(codes, self.module.restore, batch.get("target", batch["frames"]))
         if stage.name == PRETRAIN:
             return {"reconstruction": reconstruction, "total": reconstruction}
         first, second = codes.mean(1).chunk(2)

@@ -145,7 +145,8 @@ class ConMH(TrainedMethod):
         """Return the masked autoencoder."""
         frames, dim = self.shape
         config = self.config
-        return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), config.kept())
+        kept = config.kept() if self.run.precision == "fp32" else config.kept_blocks
+        return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), kept)
 
     def stages(self) -> Sequence[Stage]:
         """Return the one stage."""

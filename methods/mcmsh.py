@@ -20,6 +20,7 @@ from methods.parts.corruption import corrupt
 from methods.parts.gates import GatedMixer
 from methods.parts.neighbours import MIDDLE, SIMILAR, TagGraph, tag_graph
 from methods.parts.pooling import pooled_batches
+from methods.parts.precision import full_precision
 from methods.parts.structure import main_components, pair_similarity, quadruplet, quantisation
 
 PASSES = 5
@@ -93,7 +94,10 @@ class Network(nn.Module):
         frames: (n * passes, T, dim), the passes of a video next to each other. alpha: the slope, else the stored one.
         """
         hidden = self.mc_mlp(frames, passes)
-        slope = self.alpha if alpha is None else alpha
+        return self._hash(hidden, self.alpha if alpha is None else alpha)
+
+    @full_precision
+    def _hash(self, hidden: Tensor, slope: Tensor | float) -> tuple[Tensor, Tensor]:
         return torch.tanh(slope * self.binary(hidden.transpose(1, 2))).mean(1), hidden.mean(2)
 
 

@@ -35,13 +35,14 @@ def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     import numpy as np
 
-    from benchmark import environment, plan
+    from benchmark import environment, machine, plan
     from benchmark.code_file import save_arrays
     from benchmark.encoding import encode_split
     from benchmark.evaluation.hamming import unpack
     from benchmark.features import ShardedVideos
     from benchmark.progress import Progress
 
+    machine.set_up()
     choice = plan.choose_method(args.method)
     if args.out.suffix != ".npz":
         from benchmark.errors import BadInput
@@ -85,7 +86,8 @@ def restore(choice: Any, checkpoint: Path, videos: Videos, settings: dict[str, s
             found=payload["method"],
         )
     imported = _ours(payload) if ours else choice.cls.import_checkpoint(payload)
-    return _build(choice, checkpoint, imported, videos.shape, settings, device)
+    precision = payload.get("precision", "fp32") if ours else "fp32"
+    return _build(choice, checkpoint, imported, videos.shape, settings, device, precision)
 
 
 def _ours(payload: dict[str, Any]) -> Imported:
@@ -104,6 +106,7 @@ def _build(
     shape: FrameShape,
     settings: dict[str, str],
     device: Any,
+    precision: str,
 ) -> Method:
     from benchmark import plan
     from benchmark.errors import BadInput
@@ -120,7 +123,7 @@ def _build(
             next_step="encode features of the same backbone and frame count",
         )
     config = plan.resolve_config(choice, "", {**imported.config, **settings})
-    method: Method = choice.cls(imported.bits, shape, config, Run(seed=0, device=device))
+    method: Method = choice.cls(imported.bits, shape, config, Run(seed=0, device=device, precision=precision))
     try:
         method.load({name: tensor.to(device) for name, tensor in imported.state.items()})
     except (RuntimeError, KeyError) as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.commands import shared
+from benchmark.machine import PRECISIONS
 from benchmark.options import DEVICES, RERUNS, fill_from_toml
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ def add(verbs: Any) -> None:
     parser.add_argument("--config", type=Path, metavar="F.toml", help="the same options from a file; flags win")
     parser.add_argument("--device", choices=DEVICES, help="where to compute (default: auto)")
     parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of matrix products in training and encoding (default: fp32); auto takes bf16 where the processor has it "
+        "and it was shown to keep the method's numbers",
+    )
+    parser.add_argument(
         "--rerun",
         choices=RERUNS,
         help="start cells again from scratch: those that failed, those whose code changed, or all of them",
@@ -57,7 +65,7 @@ def add(verbs: Any) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     fill_from_toml(args)
-    from benchmark import executors, facts, plan
+    from benchmark import environment, executors, facts, machine, plan
     from benchmark.errors import BadInput
 
     if not args.methods:
@@ -67,7 +75,9 @@ def call(args: argparse.Namespace) -> int:
     choices = [plan.choose_method(name) for name in _unique(args.methods)]
     settings = plan.read_settings(args.set or [])
     opened = open_all(args.datasets, shared.roots(args))
-    cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs)
+    device = environment.choose_device(args.device or "auto")
+    precision_of = partial(machine.resolve_precision, args.precision or "fp32", device)
+    cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs, precision_of)
     results = shared.results_folder(args.results)
     job = executors.Job(cells, results, shared.roots(args).cache, args.device or "auto", args.rerun, _command())
     if args.dry_run:

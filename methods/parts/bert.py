@@ -9,7 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from methods.parts.attention import attend
 from methods.parts.binarize import binarize
+from methods.parts.dropout import Dropout
+from methods.parts.precision import full_precision
 
 EPSILON = 1e-6
 """Added to the standard deviation in every norm; BTH's code."""
@@ -45,7 +48,7 @@ class Sublayer(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = Norm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, inner: Callable[[Tensor], Tensor]) -> Tensor:
         """Return a tensor of the shape of ``x``."""
@@ -65,8 +68,7 @@ class Attention(nn.Module):
         """Return a tensor of the shape of ``x``, (n, length, width)."""
         query, key, value = (layer(x).unsqueeze(1) for layer in self.linear_layers)
         chance = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(query, key, value, dropout_p=chance)
-        return self.output_linear(attended.squeeze(1))
+        return self.output_linear(attend(query, key, value, chance).squeeze(1))
 
 
 class FeedForward(nn.Module):
@@ -76,7 +78,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.w_1 = nn.Linear(width, 4 * width)
         self.w_2 = nn.Linear(4 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
@@ -92,7 +94,7 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(width, dropout)
         self.input_sublayer = Sublayer(width, dropout)
         self.output_sublayer = Sublayer(width, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
@@ -108,7 +110,7 @@ class Embedding(nn.Module):
     def __init__(self, frames: int, dim: int, width: int, dropout: float) -> None:
         super().__init__()
         self.frame_map = nn.Linear(dim, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.register_buffer("positions", position_table(frames, width), persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -145,6 +147,7 @@ class HashBert(nn.Module):
         self.restore = nn.Linear(bits, dim)
         self.binary = nn.Linear(width, bits)
 
+    @full_precision
     def codes(self, hidden: Tensor) -> Tensor:
         """Return the ±1 codes (n, T, bits) of hidden states (n, T, width)."""
         return binarize(self.binary(hidden))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from methods.parts.masked_autoencoder import Size
+from methods.parts.precision import full_precision
 from methods.parts.segments import frame_slots, sinusoid_at
 from methods.parts.transformer import Encoder
 
@@ -54,6 +55,7 @@ class ClipNetwork(nn.Module):
             x = block(x)
         return self.encoder.head(self.encoder.norm(x))
 
+    @full_precision
     def pre_sign(self, representations: Tensor) -> Tensor:
         """Return ``(n, m, bits)`` reals before binarisation."""
         return self.ln(self.binary(representations))

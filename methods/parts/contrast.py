@@ -8,7 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from methods.parts.precision import full_precision
 
+
+@full_precision
 def debiased_contrast(first: Tensor, second: Tensor, temperature: float, class_prior: float) -> Tensor:
     """Return the debiased contrastive loss (Chuang et al., NeurIPS 2020, equations 7 and 8) as a scalar.
 

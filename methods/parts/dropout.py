@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 LEVELS = 1 << 16
@@ -22,3 +22,15 @@ def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     draws = words.view(torch.int16)[: x.numel()].view(x.shape)
     return x * (draws >= dropped - LEVELS // 2).to(x.dtype).mul_(LEVELS / (LEVELS - dropped))
+
+
+class Dropout(nn.Module):
+    """``dropout`` as a layer."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        return dropout(x, self.probability, self.training)

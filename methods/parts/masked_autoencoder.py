@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from methods.parts.masking import gather_frames
 from methods.parts.positions import sinusoid
+from methods.parts.precision import full_precision
 from methods.parts.transformer import Decoder, Encoder
 
 
@@ -48,7 +49,11 @@ class MaskedAutoencoder(nn.Module):
         frames: (n, v, dim), the frames at the positions ``visible`` (n, v), or all frames of the video in order.
         """
         positions = self.encoder_positions if visible is None else self.encoder_positions[visible]
-        return self.ln(self.binary(self.encoder(frames, positions)))
+        return self._hash(self.encoder(frames, positions))
+
+    @full_precision
+    def _hash(self, x: Tensor) -> Tensor:
+        return self.ln(self.binary(x))
 
     def encode_views(self, frames: Tensor, visible: Tensor) -> Tensor:
         """Return ``pre_sign`` (v * n, V, bits) of the frames (n, T, dim) at the indices ``visible`` (v * n, V)."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from methods.parts.precision import full_precision
+
 
 def shuffle_tokens(tokens: Tensor, permutations: Tensor) -> Tensor:
     """Return ``(n, m, width)`` whose slot j holds token ``permutations[:, j]`` of ``tokens`` (n, m, width)."""
@@ -14,6 +16,7 @@ def shuffle_tokens(tokens: Tensor, permutations: Tensor) -> Tensor:
     return tokens.reshape(n * m, width).index_select(0, flat.flatten()).view(n, m, width)
 
 
+@full_precision
 def order_terms(logits: Tensor, target: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the mean cross-entropy and the accuracy of predicted positions, both 0 where no clip counts.
 

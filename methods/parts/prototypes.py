@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from methods.parts.precision import full_precision
+
 SMOOTHING = 10.0
 """Added to the number of members inside the logarithm of a concentration (PCL, Li et al., ICLR 2021, section 3.4)."""
 
@@ -27,6 +29,7 @@ class Prototypes(NamedTuple):
     present: Tensor
 
 
+@full_precision
 def scene_prototypes(
     embeddings: Tensor, scenes: Tensor, most: int, concentration: float, adaptive: bool = False
 ) -> Prototypes:
@@ -71,6 +74,7 @@ def _concentrations(embeddings: Tensor, member: Tensor, centres: Tensor, absent:
     return spread / mean
 
 
+@full_precision
 def scene_contrast(embeddings: Tensor, scenes: Tensor, prototypes: Prototypes, across_videos: bool = False) -> Tensor:
     """Return the mean over tokens of -ln(softmax over scenes of (token · prototype / concentration) at its own scene).
 

@@ -10,6 +10,8 @@ from scipy.linalg import eigh
 from torch import Tensor
 from torch.nn import functional
 
+from methods.parts.precision import full_precision
+
 
 class _ClampedSign(torch.autograd.Function):
     @staticmethod
@@ -26,11 +28,13 @@ def clamped_sign(x: Tensor) -> Tensor:
     return _ClampedSign.apply(x)
 
 
+@full_precision
 def quantisation(relaxed: Tensor) -> Tensor:
     """Return the squared distance of ``relaxed`` (n, bits) to its signs, per video and bit, as a scalar."""
     return functional.mse_loss(relaxed, clamped_sign(relaxed))
 
 
+@full_precision
 def pair_similarity(first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
     """Return the mean squared error between the labels and the cosine-like products of codes, as a scalar.
 
@@ -39,6 +43,7 @@ def pair_similarity(first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
     return functional.mse_loss((first * second).mean(1), similar)
 
 
+@full_precision
 def quadruplet(query: Tensor, positive: Tensor, negative: Tensor, other: Tensor) -> Tensor:
     """Return the quadruplet loss of ``(n, bits)`` relaxed codes as a scalar.
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from methods.parts.attention import attend
+
 EPSILON = 1e-6
 """Of the layer norms inside encoder and decoder (ConMH's code; torch's own default is 1e-5)."""
 
@@ -36,25 +38,28 @@ class Attention(nn.Module):
         queries = functional.linear(x if tail is None else x[:, -tail:], self.qkv.weight[: self.inner], self.q_bias)
         k, v = keys.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         q = queries.unflatten(2, (self.heads, -1)).transpose(1, 2)
-        attended = functional.scaled_dot_product_attention(q, k, v)
-        return self.proj(attended.transpose(1, 2).flatten(2))
+        return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class _GeluLinear(torch.autograd.Function):
-    """linear(gelu(x)); backward computes the GELU again, so that it need not be kept."""
+    """linear(gelu(x)); backward computes the GELU again, so that it need not be kept.
+
+    Products are in the precision of ``x``, which under autocast is lower than that of the weights.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return functional.linear(functional.gelu(x), weight, bias)
+        ctx.save_for_backward(x, weight, bias)
+        return functional.linear(functional.gelu(x), weight.to(x.dtype), bias.to(x.dtype))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, weight = ctx.saved_tensors
+        x, weight, bias = ctx.saved_tensors
         grad = grads[0]
         flat = grad.flatten(0, -2)
         by_weight = flat.T @ functional.gelu(x).flatten(0, -2)
-        return torch.ops.aten.gelu_backward(grad @ weight, x), by_weight, flat.sum(0)
+        by_x = torch.ops.aten.gelu_backward(grad @ weight.to(grad.dtype), x)
+        return by_x, by_weight.to(weight.dtype), flat.sum(0, dtype=bias.dtype)
 
 
 class Mlp(nn.Module):

@@ -1,0 +1,113 @@
+"""How torch uses this machine: determinism, the precision and the library of matrix products, freed memory, threads."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.method import Method
+
+PRECISIONS = ("fp32", "bf16", "auto")
+
+EXACT = 1e-5
+"""Relative error that a float32 product of 512 terms stays below; with operands rounded to bfloat16 it has 1e-3."""
+
+
+def set_up() -> None:
+    """Ask torch for results that do not depend on timing, and for the machine's speed where it changes no precision."""
+    _make_deterministic()
+    choose_products()
+    keep_freed_memory()
+
+
+def _make_deterministic() -> None:
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing reads uninitialised memory here, and filling it costs a pass over memory.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+    torch.backends.cudnn.benchmark = False
+
+
+@functools.cache
+def choose_products() -> str:
+    """Choose the library of large float32 matrix products on the CPU and return its name, ``oneDNN`` or ``default``.
+
+    torch's default, MKL, uses half of the vector width of processors that are not Intel's: there oneDNN is twice as
+    fast. torch leads to it by a setting that permits lower precision inside; it is kept only where a trial shows that
+    products stay exact to float32, which holds on processors without matrix units for bfloat16.
+    """
+    import torch
+
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or "Intel" in processor():
+        return "default"
+    matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009
+    matmul.fp32_precision = "bf16"
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 512, generator=generator) for _ in range(2))
+    expected = a.double() @ b.double().T
+    if (a @ b.T - expected).abs().max() < EXACT * expected.abs().max():
+        return "oneDNN"
+    matmul.fp32_precision = "none"
+    return "default"
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory for the next tensors of this size (glibc only; elsewhere nothing happens).
+
+    By default every tensor above a bound is given back to the kernel and taken anew, page by page: a third of the time
+    of a training step at FCVID's sizes.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, top_pad, mmap_max = -1, -2, -4
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(top_pad, 64 * 2**20)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return the context in which matrix products are computed in bfloat16 if ``precision`` is ``bf16``."""
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Tell whether the device has instructions for products of bfloat16."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def resolve_precision(asked: str, device: torch.device, method: type[Method]) -> str:
+    """Return ``fp32`` or ``bf16`` for a method; ``auto`` takes bf16 where it was shown to keep the method's numbers."""
+    if not method.trained_in_epochs:
+        return "fp32"
+    if asked == "auto":
+        return "bf16" if method.bf16 and has_fast_bf16(device) else "fp32"
+    return asked
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
