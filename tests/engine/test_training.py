@@ -5,7 +5,8 @@ import torch
 from benchmark.checkpoint import CheckpointFile, load_tensors, save_tensors
 from benchmark.errors import BadInput, TrainingDiverged
 from benchmark.method import Run
-from benchmark.training import _prefetch, step_decay
+from benchmark.prefetch import Ahead
+from benchmark.training import step_decay
 from tests.engine.toys import SHAPE, ToyConfig, equal, toy, toy_videos
 
 
@@ -119,7 +120,7 @@ def test_an_error_in_the_prefetch_thread_reaches_the_loop():
             raise RuntimeError("bad chunk")
         return {"x": torch.zeros(1)}
 
-    batches = _prefetch(make, [np.array([0]), np.array([1])])
+    batches = iter(Ahead(make, [np.array([0]), np.array([1])]))
     next(batches)
     with pytest.raises(RuntimeError, match="bad chunk"):
         next(batches)
