@@ -102,6 +102,7 @@ def expected(cells: Sequence[Cell]) -> list[dict[str, Any]]:
             "seed": cell.seed,
             "config": cell.config.model_dump(mode="json"),
             "budget": dict(cell.budget),
+            "precision": cell.precision,
             "reason": cell.skip or "",
         }
         for cell in cells

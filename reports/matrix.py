@@ -1,7 +1,7 @@
 """From records to the matrix that the page shows: groups (one per dataset content), rows and cells.
 
-A row holds records that may be averaged: same method, variant, configuration, budget and protocol. Nothing else is
-ever averaged together.
+A row holds records that may be averaged: same method, variant, configuration, budget, precision and protocol. Nothing
+else is ever averaged together.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from benchmark.record import Data, Record
 from reports import style
 
 PLAIN_VARIANT = "default"
+FULL = "fp32"
 NO_RECORD = "no record: this cell was not run"
 
 
@@ -36,6 +37,7 @@ class Row:
     label: str = ""
     slug: str = ""
     sibling: int = 0
+    precision: str = FULL
 
     def done(self, bits: int) -> list[Record]:
         """Return the finished records of a code length, by seed."""
@@ -160,12 +162,14 @@ def fill_command(group: Group, row: Row, bits: Sequence[int], seeds: Sequence[in
             return re.sub(r"--seeds \d+( \d+)*", f"--seeds {numbers}", command)
     method = row.method if row.variant in ("", PLAIN_VARIANT) else f"{row.method}:{row.variant}"
     words = f"python -m benchmark run --methods {method} --datasets {group.name} --bits {lengths} --seeds {numbers}"
-    return words + (f" --epochs {row.budget['epochs']}" if "epochs" in row.budget else "")
+    words += f" --epochs {row.budget['epochs']}" if "epochs" in row.budget else ""
+    return words + (f" --precision {row.precision}" if row.precision != FULL else "")
 
 
 def _order(row: Row) -> tuple[Any, ...]:
     shortest_first = [style.number(value) or 0.0 for _, value in sorted(row.budget.items())]
-    return row.title.lower(), row.method, row.variant, shortest_first, _text(row.config), _text(row.protocols)
+    told = row.precision != FULL, shortest_first, _text(row.config), _text(row.protocols)
+    return row.title.lower(), row.method, row.variant, *told
 
 
 def _group(groups: dict[tuple[str, str], Group], record: Record) -> Group:
@@ -188,13 +192,14 @@ def _row(group: Group, record: Record) -> None:
     identity = record.identity
     protocols = {name: measured.protocol for name, measured in sorted(record.metrics.items())}
     for row in group.rows:
-        same = (row.method, row.variant) == (identity.method, identity.variant)
+        same = (row.method, row.variant, row.precision) == (identity.method, identity.variant, identity.precision)
         same = same and _text(row.config) == _text(identity.config) and _text(row.budget) == _text(identity.budget)
         if same and (not protocols or not row.protocols or _text(row.protocols) == _text(protocols)):
             break
     else:
         title = identity.method_title or identity.method
         row = Row(identity.method, title, identity.variant, identity.config, identity.budget)
+        row.precision = identity.precision
         group.rows.append(row)
     row.protocols = row.protocols or protocols
     (row.records if record.status == "done" else row.failures).append(record)
@@ -209,11 +214,12 @@ def _expect(groups: dict[tuple[str, str], Group], cell: Mapping[str, Any]) -> No
     title = next((r.title for g in groups.values() for r in g.rows if r.method == method), method)
     for row in group.rows:
         fits = row.method == method and variant in ("", row.variant)
-        if fits and all(cell.get(name) in (None, getattr(row, name)) for name in ("config", "budget")):
+        if fits and all(cell.get(name) in (None, getattr(row, name)) for name in ("config", "budget", "precision")):
             break
     else:
         row = Row(method, str(cell.get("method_title") or title), variant or PLAIN_VARIANT)
         row.config, row.budget = cell.get("config") or {}, cell.get("budget") or {}
+        row.precision = str(cell.get("precision") or FULL)
         group.rows.append(row)
     row.expected[int(cell["bits"]), int(cell["seed"])] = cell
 
@@ -236,6 +242,7 @@ def _label(rows: Sequence[Row]) -> None:
         differing = _differing([_settings(r) for r in same], _settings(row)) if row.all else {}
         told = row.budgeted or any(_text(r.budget) != _text(row.budget) for r in same)
         details = {
+            **({} if row.precision == FULL else {"precision": row.precision}),
             **(row.budget if told else {}),
             **{f"config {k}" if k in row.budget else k: v for k, v in differing.items()},
         }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reports import style
-from reports.matrix import PLAIN_VARIANT, Group, Row
+from reports.matrix import FULL, PLAIN_VARIANT, Group, Row
 from reports.tables import mean
 
 FILE = Path(__file__).resolve().parent / "data" / "published.csv"
@@ -128,6 +128,8 @@ def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
         said.append("the published epoch was chosen on the test queries, ours is the last")
     elif "last in-training" in entry.metric:
         said.append("the published number is the last evaluation during training")
+    if row.precision != FULL:
+        said.append(f"trained and encoded in {row.precision}")
     changed = {words for r in row.done(entry.bits) if (words := " ".join(SETTINGS.findall(r.rerun or "")).strip())}
     if changed:
         said.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")
