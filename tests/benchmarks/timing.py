@@ -1,0 +1,63 @@
+"""Timing of two versions side by side, and the machine's own rates."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from benchmark import machine
+
+ROUNDS = 5
+
+
+def seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def as_torch_comes() -> Iterator[None]:
+    """Inside, matrix products and freed memory are handled as torch and the C library do by themselves."""
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "none"
+    if sys.platform.startswith("linux"):
+        library = ctypes.CDLL(None)
+        library.mallopt(-4, 65536)
+        library.mallopt(-1, 128 * 2**10)
+        library.mallopt(-3, 32 * 2**20)  # where the C library's own rule ends up after a few large tensors
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+        machine.keep_freed_memory()
+
+
+def pairs(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float, float]:
+    """Return the median seconds of both, and the median of their ratio, theirs over ours, taken in turns."""
+    machine.choose_products()
+    machine.keep_freed_memory()
+    ours()
+    with as_torch_comes():
+        theirs()
+    times = []
+    for _ in range(rounds):
+        own = seconds(ours)
+        with as_torch_comes():
+            other = seconds(theirs)
+        times.append((own, other, other / own))
+    own, other, ratio = np.median(times, axis=0)
+    return float(own), float(other), float(ratio)
+
+
+def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
+    """Return the rate of square matrix products in FLOP/s, the best of five, as the suite computes them."""
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(5))
