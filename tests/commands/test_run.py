@@ -173,3 +173,23 @@ def test_self_retrieval_encodes_the_database_once(run, tiny, tmp_path):
     assert found.metrics["field"].metrics["map@5"] >= 0.2  # the query finds itself first
     assert found.metrics["strict"].metrics["map@5"] < 0.2
     assert all(item["row"] != example["query"] for example in found.examples for item in example["results"])
+
+
+def test_a_cell_in_bfloat16_is_a_cell_of_its_own_and_its_model_encodes_alike(run, tmp_path, tiny):
+    words = ["--methods", "conmh", "itq", "--bits", 8, "--epochs", 2]
+    words += ["--set", "conmh.size=mini", "conmh.batch_size=50"]
+    assert run(*words)[0] == 0
+    code, printed = run(*words, "--precision", "bf16")
+    assert code == 0 and "8 bits, seed 0, bf16: mAP@5" in printed.out
+    assert "itq on tiny, 8 bits, seed 0: mAP@5" in printed.out
+    found = {(r.identity.method, r.identity.precision): r for r in records(tmp_path).records}
+    assert set(found) == {("conmh", "fp32"), ("conmh", "bf16"), ("itq", "fp32")}
+    lowered = found["conmh", "bf16"]
+    assert "--precision bf16" in lowered.rerun and "precision" not in found["conmh", "fp32"].rerun
+    assert lowered.training.stages[-1]["waited"] >= 0
+    folder = records(tmp_path).folders[lowered.key]
+    out = tmp_path / "codes.npz"
+    features = tiny / "query.h5"
+    words = ["--method", "conmh", "--checkpoint", folder / record.MODEL, "--features", features, "--out", out]
+    assert main(["encode", *map(str, words)]) == 0
+    assert np.array_equal(np.load(out)["packed"], read_codes(folder / record.CODES)["query"].packed)
