@@ -146,12 +146,16 @@ class ShardedVideos(Videos):
     def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
         if len(self.files) == 1:
             return _to_float32(self.files[0].read(rows, views))
-        out = np.empty((len(rows), *self.shape), dtype=np.float32)
+        out = np.empty((len(rows), *self.shape), dtype=self.stored)
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         for place in np.unique(shard):  # a file is read in its own order, and each file once
             mine = np.flatnonzero(shard == place)
+            file, items = self.files[place], rows[mine] - self._starts[place]
             chosen = None if views is None else views[mine]
-            out[mine] = _to_float32(self.files[place].read(rows[mine] - self._starts[place], chosen)).numpy()
+            if file.layout.dtype == out.dtype:
+                file.read_into(out, mine, items, chosen)
+            else:
+                out[mine] = file.read(items, chosen)
         return _to_float32(out)
 
 
