@@ -43,6 +43,11 @@ class Layout:
     filtered: bool
 
     @property
+    def value_bytes(self) -> int:
+        """Return the decoded size of all values."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
     def block_bytes(self) -> int:
         """Return the decoded size of the chunks over the same videos and views."""
         _, _, frames, dim = self.shape
@@ -179,13 +184,17 @@ class FeatureFile:
         return self._blocks
 
 
+def needs_decoding(files: Sequence[FeatureFile]) -> int:
+    """Return the decoded bytes of those files that cannot be read in place."""
+    return sum(file.layout.value_bytes for file in files if file.layout.offset is None)
+
+
 def share_chunk_cache(files: Sequence[FeatureFile]) -> None:
     """Divide the chunk cache among the compressed ones of the files that are used together, by decoded size."""
-    sizes = [int(np.prod(file.layout.shape)) * file.layout.dtype.itemsize for file in files]
-    chunked = sum(size for file, size in zip(files, sizes, strict=True) if file.layout.offset is None)
-    for file, size in zip(files, sizes, strict=True):
+    chunked = needs_decoding(files)
+    for file in files:
         if file.layout.offset is None:
-            file.chunk_cache = CHUNK_CACHE * size // chunked
+            file.chunk_cache = CHUNK_CACHE * file.layout.value_bytes // chunked
 
 
 def _inspect(path: Path, key: str) -> Layout:
