@@ -64,6 +64,7 @@ def convert(
     owners = {name: next(other for other in SPLITS if splits[other] is splits[name]) for name in SPLITS}
     own = [name for name in SPLITS if owners[name] == name]
     types = {name: _target(splits[name], dtype) for name in own}
+    _look(out, {name: splits[name] for name in own}, types)  # before the lock file lies in a folder that is not ours
     with _writing(out), _alone(out):
         finished = _look(out, {name: splits[name] for name in own}, types)
         sweep(out)
@@ -103,11 +104,6 @@ def _alone(out: Path) -> Iterator[None]:
     """Hold the folder against other conversions."""
     from filelock import FileLock, Timeout
 
-    if out.exists() and not out.is_dir():
-        raise BadInput("is no folder", file=out, next_step="give --out a new folder")
-    strange = [path.name for path in out.glob("*") if path.name not in OURS and not path.name.startswith(".")]
-    if strange:
-        raise _occupied(out, f"'{min(strange)}'")
     out.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(out / LOCK, timeout=0):
@@ -118,13 +114,16 @@ def _alone(out: Path) -> Iterator[None]:
 
 def _look(out: Path, own: dict[str, Videos], types: dict[str, np.dtype[Any]]) -> set[str]:
     """Return the splits that are finished; raises BadInput where the folder holds anything but this conversion."""
-    present = {path.name for path in out.iterdir() if not path.name.startswith(".")}
+    if out.exists() and not out.is_dir():
+        raise BadInput("is no folder", file=out, next_step="give --out a new folder")
+    present = {path.name for path in out.glob("*") if not path.name.startswith(".")}
     finished = {
         name
         for name, videos in own.items()
         if f"{name}.h5" in present and is_finished(out / f"{name}.h5", videos, types[name])
     }
-    others = sorted(name for name in present if name.endswith(".h5") and name.removesuffix(".h5") not in finished)
+    ours = OURS - {f"{split}.h5" for split in SPLITS if split not in finished}
+    others = sorted(present - ours)
     if others or (present and not finished):
         raise _occupied(out, f"'{(others or sorted(present))[0]}', which is not of this conversion")
     return finished

@@ -161,7 +161,7 @@ def test_finished_splits_are_kept_and_the_rest_is_made(source, call, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "words", "told"),
     [
-        (lambda out: (out / "notes.txt").write_text(""), [], "is not empty; expected a new folder"),
+        (lambda out: (out / "notes.txt").write_text(""), [], "found 'notes.txt', which is not of this conversion"),
         (lambda out: (out / "train.h5").write_bytes(b""), [], "'train.h5', which is not of this conversion"),
         (lambda out: None, ["--dtype", "float16"], "'query.h5', which is not of this conversion"),
         (lambda out: [path.unlink() for path in out.glob("*.h5")], [], "'database.npy', which is not of this"),
@@ -174,7 +174,16 @@ def test_a_folder_with_something_else_is_left_alone(source, call, tmp_path, spoi
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     code, text = call(source, out, *words)
     assert code == 2 and told in text and len(text.strip().splitlines()) == 1
-    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} | {store.LOCK: 0} == before | {store.LOCK: 0}
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_two_conversions_to_one_folder(source, call, tmp_path):
+    from filelock import FileLock
+
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / store.LOCK):
+        code, text = call(source, tmp_path / "out")
+    assert code == 2 and "another conversion is writing to the folder; wait for it" in text
 
 
 def test_a_source_that_has_changed_is_not_taken_for_the_old_one(source, call, tmp_path):
