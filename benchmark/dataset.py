@@ -91,6 +91,15 @@ class Dataset(ABC):
     def labels(self, name: str) -> np.ndarray:
         """Return multi-hot uint8 ``(videos, classes)`` of a split; raises BadInput where the split has no labels."""
 
+    @classmethod
+    def advice(cls, roots: Roots) -> str:
+        """Return a sentence on how a dataset that is present would be read faster, or nothing."""
+        return ""
+
+    def preview_file(self, split: str, row: int) -> Path | None:
+        """Return the file of a video's thumbnail, or None where there is none."""
+        return None
+
     def preview(self, split: str, row: int) -> np.ndarray | None:
         """Return a video's pixels, uint8 ``(frames, height, width)`` or with a last axis of 3, or None."""
         return None
@@ -116,6 +125,11 @@ def check_split(name: str) -> None:
     """Raise BadInput where ``name`` is no split."""
     if name not in SPLITS:
         raise BadInput(f"unknown split '{name}'; {nearest(name, SPLITS)}")
+
+
+def numbered_classes(n: int) -> tuple[str, ...]:
+    """Return the names of ``n`` classes that have none, numbered from 1."""
+    return tuple(f"class {number}" for number in range(1, n + 1))
 
 
 def multi_hot(ids: np.ndarray, classes: int) -> np.ndarray:

@@ -4,6 +4,7 @@ A whole example, in which the database lies in two files with one label file for
 
     name = "my-archive"                     # optional: the folder's name otherwise
     classes = ["cats", "dogs"]              # optional
+    source = "where the videos are from"    # optional, and so is a title
     [train]
     features = "train.h5"
     key = "feats"                           # the default
@@ -35,6 +36,9 @@ from benchmark.picture_file import check_place
 
 FILE = "dataset.toml"
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What the name of a dataset looks like."""
+
 
 class _Closed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -63,6 +67,14 @@ class SplitTable(_Closed):
         return (self.labels,) if isinstance(self.labels, str) else tuple(self.labels)
 
 
+class OfficialTable(_Closed):
+    """``[official]``: videos per split as published; with fewer, records call the dataset a subset."""
+
+    train: int | None = None
+    database: int | None = None
+    query: int | None = None
+
+
 class ProtocolTable(_Closed):
     """``[protocol]``: options that this dataset sets in every preset."""
 
@@ -80,12 +92,14 @@ class ProtocolTable(_Closed):
 class Declaration(_Closed):
     """The whole file. ``database = "train"`` and ``query = "database"`` share another split's files."""
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str | None = Field(default=None, pattern=NAME)
     title: str | None = None
+    source: str | None = None
     classes: list[str] = Field(default_factory=list)
     train: SplitTable
     database: SplitTable | Literal["train"]
     query: SplitTable | Literal["database"]
+    official: OfficialTable = OfficialTable()
     protocol: ProtocolTable = ProtocolTable()
 
     @property
@@ -171,7 +185,7 @@ def _told(path: Path, error: ValidationError) -> BadInput:
 
 
 def _known(table: list[str]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"protocol": ProtocolTable}
+    models: dict[str, type[BaseModel]] = {"protocol": ProtocolTable, "official": OfficialTable}
     model = models.get(table[0], SplitTable) if table else Declaration
     return list(model.model_fields)
 

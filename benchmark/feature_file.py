@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from benchmark.decoded import DecodedBlocks
 from benchmark.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     import h5py
 
 CHUNK_CACHE = 256 * 2**20
-"""Bytes of decoded chunks that all compressed files of a dataset may keep in memory together (ours)."""
+"""Bytes of decoded values that all chunked files of a dataset may keep in memory together (ours)."""
 
 BLOCK = 16 * 2**20
 """Bytes per step of a sequential pass (ours)."""
@@ -26,14 +27,31 @@ BLOCK = 16 * 2**20
 
 @dataclass(frozen=True)
 class Layout:
-    """How the values lie in the file: ``(videos, views, frames, dim)``, and where, if in one piece."""
+    """How the values lie in the file: ``(videos, views, frames, dim)``, and where, if in one piece.
+
+    ``filtered``: chunks are compressed or pass another filter. ``block_bytes``: of all chunks over the same videos and
+    views, 0 where there are no chunks.
+    """
 
     shape: tuple[int, int, int, int]
     dtype: np.dtype[Any]
     axes: int
     offset: int | None
     chunk_videos: int
+    chunk_views: int
     chunk_bytes: int
+    filtered: bool
+
+    @property
+    def value_bytes(self) -> int:
+        """Return the decoded size of all values."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def block_bytes(self) -> int:
+        """Return the decoded size of the chunks over the same videos and views."""
+        _, _, frames, dim = self.shape
+        return self.chunk_videos * self.chunk_views * frames * dim * self.dtype.itemsize if self.chunk_bytes else 0
 
 
 @dataclass
@@ -42,14 +60,15 @@ class FeatureFile:
 
     Values in one piece are read with positioned reads, straight into the batch: nothing is mapped, so resident memory
     stays the batch's, and a file cut short while in use is an error and not a crash. Chunked or compressed values go
-    through h5py, in file order, with a bounded cache of decoded chunks; a set that fits it is decoded once.
-    Reading is safe from several threads.
+    through h5py, in file order, and what was decoded is kept as far as ``chunk_cache`` bytes go; a set that fits is
+    decoded once and then copied from memory. Reading is safe from several threads.
     """
 
     path: Path
     key: str
     chunk_cache: int = CHUNK_CACHE
     _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _blocks: DecodedBlocks | None = field(default=None, repr=False)
 
     @cached_property
     def layout(self) -> Layout:
@@ -61,11 +80,23 @@ class FeatureFile:
 
     def read(self, rows: np.ndarray, views: np.ndarray | None = None) -> np.ndarray:
         """Return ``(len(rows), frames, dim)`` in the file's dtype, in the order of ``rows`` (view 0 by default)."""
-        views = np.zeros(len(rows), dtype=np.int64) if views is None else views
         out = np.empty((len(rows), *self.layout.shape[2:]), dtype=self.layout.dtype)
-        if len(rows):
-            (self._read_chunks if self.layout.offset is None else self._read_piece)(rows, views, out)
+        self.read_into(out, None, rows, views)
         return out
+
+    def read_into(
+        self, out: np.ndarray, places: np.ndarray | None, rows: np.ndarray, views: np.ndarray | None = None
+    ) -> None:
+        """Fill ``out[places]``, or ``out`` where that is None, as ``read`` would; ``out`` has the file's dtype."""
+        views = np.zeros(len(rows), dtype=np.int64) if views is None else views
+        if not len(rows):
+            return
+        if self.layout.offset is not None:
+            self._read_piece(rows, views, out, places)
+        elif self._decoded is not None:
+            self._decoded.gather(rows, views, out, places)
+        else:
+            self._read_chunks(rows, views, out, places)
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield ``(first row, values)`` over the whole file in order, all views, in the file's dtype."""
@@ -78,14 +109,15 @@ class FeatureFile:
             items = self.read(rows, np.tile(np.arange(views), len(rows) // views))
             yield start, items.reshape(-1, views, *frame)
 
-    def _read_piece(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray) -> None:
+    def _read_piece(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray, places: np.ndarray | None) -> None:
         assert self.layout.offset is not None
         items = rows * self.layout.shape[1] + views
-        if len(items) > 1 and (np.diff(items) == 1).all():
+        if places is None and len(items) > 1 and (np.diff(items) == 1).all():
             self._fill(out, self.layout.offset + int(items[0]) * out[0].nbytes)
             return
-        for place in np.argsort(items, kind="stable"):
-            self._fill(out[place], self.layout.offset + int(items[place]) * out[0].nbytes)
+        for index in np.argsort(items, kind="stable"):
+            target = out[index if places is None else places[index]]
+            self._fill(target, self.layout.offset + int(items[index]) * target.nbytes)
 
     def _fill(self, target: np.ndarray, offset: int) -> None:
         left = target.data.cast("B")
@@ -95,7 +127,7 @@ class FeatureFile:
                 raise BadInput("ends before its values do", file=self.path, next_step="obtain the file again")
             left, offset = left[got:], offset + got
 
-    def _read_chunks(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray) -> None:
+    def _read_chunks(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray, places: np.ndarray | None) -> None:
         order = np.lexsort((rows, views))
         sorted_rows, sorted_views = rows[order], views[order]
         same = (np.diff(sorted_views) == 0) & self._together(sorted_rows)
@@ -103,7 +135,7 @@ class FeatureFile:
             first, last, view = sorted_rows[group[0]], sorted_rows[group[-1]], sorted_views[group[0]]
             span = slice(int(first), int(last) + 1)
             values = self._values[span] if self.layout.axes == 3 else self._values[span, int(view)]
-            out[order[group]] = values[sorted_rows[group] - first]
+            out[order[group] if places is None else places[order[group]]] = values[sorted_rows[group] - first]
 
     def _together(self, rows: np.ndarray) -> np.ndarray:
         """Say which neighbours of the sorted rows are read in one call."""
@@ -129,18 +161,40 @@ class FeatureFile:
     def _opened_values(self) -> h5py.Dataset:
         import h5py
 
+        if self._keeps_blocks:
+            return h5py.File(self.path, "r", rdcc_nbytes=0)[self.key]
         chunks = 1 + self.chunk_cache // max(1, self.layout.chunk_bytes)
         slots = _prime_above(min(100 * chunks, 1_000_000))
         return h5py.File(self.path, "r", rdcc_nbytes=self.chunk_cache, rdcc_nslots=slots)[self.key]
 
+    @property
+    def _keeps_blocks(self) -> bool:
+        """Say whether decoded blocks are kept by us; where one is too large, single chunks are kept by HDF5."""
+        return 0 < self.layout.block_bytes <= self.chunk_cache
+
+    @property
+    def _decoded(self) -> DecodedBlocks | None:
+        values = self._values
+        with self._opening:
+            return self._opened_blocks(values) if self._keeps_blocks else None
+
+    def _opened_blocks(self, values: h5py.Dataset) -> DecodedBlocks:
+        if self._blocks is None:
+            self._blocks = DecodedBlocks(values, self.layout, self.chunk_cache)
+        return self._blocks
+
+
+def needs_decoding(files: Sequence[FeatureFile]) -> int:
+    """Return the decoded bytes of those files that cannot be read in place."""
+    return sum(file.layout.value_bytes for file in files if file.layout.offset is None)
+
 
 def share_chunk_cache(files: Sequence[FeatureFile]) -> None:
     """Divide the chunk cache among the compressed ones of the files that are used together, by decoded size."""
-    sizes = [int(np.prod(file.layout.shape)) * file.layout.dtype.itemsize for file in files]
-    chunked = sum(size for file, size in zip(files, sizes, strict=True) if file.layout.offset is None)
-    for file, size in zip(files, sizes, strict=True):
+    chunked = needs_decoding(files)
+    for file in files:
         if file.layout.offset is None:
-            file.chunk_cache = CHUNK_CACHE * size // chunked
+            file.chunk_cache = CHUNK_CACHE * file.layout.value_bytes // chunked
 
 
 def _inspect(path: Path, key: str) -> Layout:
@@ -210,6 +264,8 @@ def _layout(path: Path, key: str, values: h5py.Dataset) -> Layout:
         axes=values.ndim,
         offset=offset,
         chunk_videos=chunk[0] if chunk else 1,
+        chunk_views=chunk[1] if len(chunk) == 4 else 1,
+        filtered=bool(values.id.get_create_plist().get_nfilters()),
         chunk_bytes=int(np.prod(chunk)) * values.dtype.itemsize if chunk else 0,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,7 +14,7 @@ import numpy as np
 
 from benchmark.errors import BadInput
 from benchmark.feature_file import FeatureFile, share_chunk_cache
-from benchmark.verification import verified_fingerprint
+from benchmark.verification import identity, verified_fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +44,16 @@ class Videos(ABC):
     def fingerprint(self) -> str:
         """Return the hex digest of the content; raises BadInput where a value is NaN or infinite."""
 
+    @property
+    def stamp(self) -> str:
+        """Return a text that changes with the content and costs less than a fingerprint where that reads it all."""
+        return self.fingerprint
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """Return the size of the files, None where there are none."""
+        return None
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -69,6 +80,11 @@ class Videos(ABC):
         for start in range(0, len(self), size):
             rows = np.arange(start, min(start + size, len(self)))
             yield rows, self.take(rows)
+
+    def spans(self, size: int) -> Iterator[tuple[int, int]]:
+        """Yield ``(first, last + 1)`` over the split in order: about ``size`` videos that are best read at once."""
+        for start in range(0, len(self), size):
+            yield start, min(start + size, len(self))
 
 
 def _inside(index: np.ndarray, n: int, what: str) -> None:
@@ -140,18 +156,40 @@ class ShardedVideos(Videos):
         """Verify every value, once per file, and return the hex digest; raises BadInput on NaN or Inf."""
         return combined(*(verified_fingerprint(file, self.cache) for file in self.files))
 
+    @property
+    def stamp(self) -> str:
+        """Return the hex digest of the files' paths, sizes and times of change."""
+        return combined(*(json.dumps(identity(file), sort_keys=True) for file in self.files))
+
+    @property
+    def disk_bytes(self) -> int:
+        """Return the size of the files."""
+        return sum(file.path.stat().st_size for file in self.files)
+
+    def spans(self, size: int) -> Iterator[tuple[int, int]]:
+        """Yield ranges of rows, in order, that end with a file or one of its chunks: nothing is decoded twice."""
+        for first, file in zip(self._starts.tolist(), self.files, strict=False):
+            chunk = file.layout.chunk_videos
+            step = max(1, size // chunk) * chunk
+            for start in range(0, len(file), step):
+                yield first + start, first + min(start + step, len(file))
+
     def _common(self, place: int) -> FrameShape:
         return FrameShape(*self.files[place].layout.shape[2:])
 
     def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
         if len(self.files) == 1:
             return _to_float32(self.files[0].read(rows, views))
-        out = np.empty((len(rows), *self.shape), dtype=np.float32)
+        out = np.empty((len(rows), *self.shape), dtype=self.stored)
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         for place in np.unique(shard):  # a file is read in its own order, and each file once
             mine = np.flatnonzero(shard == place)
+            file, items = self.files[place], rows[mine] - self._starts[place]
             chosen = None if views is None else views[mine]
-            out[mine] = _to_float32(self.files[place].read(rows[mine] - self._starts[place], chosen)).numpy()
+            if file.layout.dtype == out.dtype:
+                file.read_into(out, mine, items, chosen)
+            else:
+                out[mine] = file.read(items, chosen)
         return _to_float32(out)
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.dataset import SPLITS, Dataset, Presence, Roots, check_split
+from benchmark.dataset import SPLITS, Dataset, Presence, Roots, check_split, numbered_classes
 from benchmark.dataset_toml import FILE, SplitTable, read_declaration
 from benchmark.errors import BadInput
-from benchmark.feature_file import FeatureFile, share_chunk_cache
+from benchmark.feature_file import CHUNK_CACHE, FeatureFile, needs_decoding, share_chunk_cache
 from benchmark.features import FrameShape, ShardedVideos, Videos
 from benchmark.label_file import read_labels
 from benchmark.picture_file import find, read_frames
+
+CONVERT = "'python -m benchmark convert' makes a copy whose random reads are faster"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,20 @@ class FileDataset(Dataset):
         )
         return Presence(not missing, reason, list(dict.fromkeys(files)))
 
+    @classmethod
+    def advice(cls, roots: Roots) -> str:
+        """Say so where compressed files are too large to be kept decoded."""
+        folder = roots.data / cls.default_name()
+        sources = [
+            source.present(folder) for source in (cls.train_files, cls.database_files, cls.query_files) if source
+        ]
+        names = dict.fromkeys((folder / name, source.key) for source in sources for name in source.features)
+        try:
+            slow = needs_decoding([FeatureFile(*name) for name in names])
+        except BadInput as error:
+            return str(error)
+        return f"compressed features of {slow / 2**30:.1f} GiB: {CONVERT}" if slow > CHUNK_CACHE else ""
+
     def _open(self, folder: Path, sources: dict[str, Source | None]) -> None:
         self._folder = folder
         self.self_retrieval = sources["query"] is None
@@ -124,7 +140,7 @@ class FileDataset(Dataset):
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
         """Return the names of the classes; the files of the field carry none, so they are numbered from 1."""
-        return tuple(f"class {number}" for number in range(1, self._labels["database"].shape[1] + 1))
+        return numbered_classes(self._labels["database"].shape[1])
 
     def split(self, name: str) -> Videos:
         """Return the features of a split."""
@@ -138,11 +154,15 @@ class FileDataset(Dataset):
             self._labels[name] = self._read_labels(name)
         return self._labels[name]
 
-    def preview(self, split: str, row: int) -> np.ndarray | None:
-        """Return a video's thumbnail, uint8 ``(frames, height, width, 3)``, or None where there is none."""
+    def preview_file(self, split: str, row: int) -> Path | None:
+        """Return the file of a video's thumbnail, or None where there is none."""
         check_split(split)
         split = "database" if split == "query" and self.self_retrieval else split
-        path = find(self._folder / (self._sources[split].previews or f"previews/{split}"), row)
+        return find(self._folder / (self._sources[split].previews or f"previews/{split}"), row)
+
+    def preview(self, split: str, row: int) -> np.ndarray | None:
+        """Return a video's thumbnail, uint8 ``(frames, height, width, 3)``, or None where there is none."""
+        path = self.preview_file(split, row)
         return None if path is None else read_frames(path)
 
     def _read_labels(self, name: str) -> np.ndarray:
@@ -199,6 +219,8 @@ class FolderDataset(FileDataset):
         declared = read_declaration(folder)
         self.name = declared.name or folder.resolve().name
         self.title = declared.title or self.name
+        self.source = declared.source or self.source
+        self.official = declared.official.model_dump(exclude_none=True)  # type: ignore[misc]
         self.protocol = declared.protocol.overrides()
         query = declared.query_table
         self._open(

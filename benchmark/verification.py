@@ -25,17 +25,18 @@ def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
 
     The pass is made once: its outcome is kept under ``cache`` for exactly this path, key, size and time of change.
     """
-    identity = _identity(file)
-    known = None if cache is None else cache / "verified" / f"{_digest(identity)}.json"
-    if known is not None and (fingerprint := _remembered(known, identity)):
+    known_by = identity(file)
+    known = None if cache is None else cache / "verified" / f"{_digest(known_by)}.json"
+    if known is not None and (fingerprint := _remembered(known, known_by)):
         return fingerprint
     fingerprint = _pass(file)
-    if known is not None and _identity(file) == identity:
-        atomic.write_json(known, {**identity, "fingerprint": fingerprint})
+    if known is not None and identity(file) == known_by:
+        atomic.write_json(known, {**known_by, "fingerprint": fingerprint})
     return fingerprint
 
 
-def _identity(file: FeatureFile) -> dict[str, Any]:
+def identity(file: FeatureFile) -> dict[str, Any]:
+    """Return what tells a file from others and from itself before a change, without reading it."""
     path = file.path.resolve()
     state = path.stat()
     return {"path": str(path), "key": file.key, "size": state.st_size, "mtime_ns": state.st_mtime_ns}

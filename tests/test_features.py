@@ -49,7 +49,7 @@ def read(path: Path, key: str = "feats") -> np.ndarray:
 
 
 @pytest.mark.parametrize("storage", STORAGE.values(), ids=STORAGE)
-@pytest.mark.parametrize("cache_bytes", [2**20, 0], ids=["with chunk cache", "chunks too large to cache"])
+@pytest.mark.parametrize("cache_bytes", [2**20, 2500, 0], ids=["all is kept", "some is kept", "blocks too large"])
 def test_take_equals_h5py_in_any_order_and_with_repeats(tmp_path, storage, cache_bytes, monkeypatch):
     monkeypatch.setattr(feature_file, "CHUNK_CACHE", cache_bytes)
     path = write(tmp_path / "a.h5", values_of(), **storage)

@@ -80,4 +80,6 @@ def _datasets(args: argparse.Namespace) -> bool:
     print("datasets")
     for row in describe_datasets(args):
         _line(row["present"] or None, row["name"], row["title"] if row["present"] else row["reason"])
+        if row["advice"]:
+            _line(None, "", row["advice"])
     return True

@@ -95,6 +95,7 @@ def describe_datasets(args: argparse.Namespace) -> list[dict[str, Any]]:
                 "official": dict(cls.official),
                 "present": presence.available,
                 "reason": presence.reason,
+                "advice": cls.advice(roots) if presence.available else "",
             }
         )
     return rows

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -11,21 +9,11 @@ import numpy as np
 import pytest
 
 from benchmark.features import ShardedVideos
+from tests.benchmarks.batches import BATCH, orders_of, seconds
 
 pytestmark = pytest.mark.benchmark
 
-BATCH, BATCHES = 128, 10
-
-
-def seconds(work: Callable[[np.ndarray], object], orders: list[np.ndarray], rounds: int = 3) -> float:
-    """The fastest of some rounds over all batches."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for rows in orders:
-            work(rows)
-        times.append(time.perf_counter() - start)
-    return min(times)
+BATCHES = 10
 
 
 @pytest.mark.parametrize(("n", "frames", "dim"), [(700, 25, 4096), (6000, 25, 512)], ids=["25x4096", "25x512"])
@@ -36,7 +24,7 @@ def test_contiguous_gather_is_no_slower_than_h5py(benchmark, tmp_path: Path, n, 
     with h5py.File(path, "w") as file:
         file["feats"] = values
     videos = ShardedVideos.open([path])
-    orders = [np.random.default_rng(step).choice(n, BATCH, replace=False) for step in range(BATCHES)]
+    orders = orders_of(n, BATCHES)
 
     with h5py.File(path, "r") as file:
         stored = file["feats"]

@@ -77,6 +77,24 @@ def test_doctor(call, tmp_path):
     assert code == 0
     assert "ok  torch              2.13.0" in text
     assert "--  fcvid" in text and "all that is needed is here" in text
+    assert "benchmark convert" not in text
+
+
+def test_doctor_advises_a_conversion_where_compressed_files_are_not_kept_whole(call, tmp_path, monkeypatch):
+    from benchmark import layout
+
+    folder = tmp_path / "data" / "hmdb51"
+    folder.mkdir(parents=True)
+    for part in ("train", "test"):
+        (folder / f"hmdb_{part}_labels.mat").touch()
+        with h5py.File(folder / f"hmdb_{part}_feats.h5", "w") as file:
+            file.create_dataset("feats", data=np.zeros((8, 25, 4096), "f2"), compression="gzip", chunks=(1, 25, 4096))
+    assert "benchmark convert" not in call("doctor", "--results", tmp_path)[1]
+    monkeypatch.setattr(layout, "CHUNK_CACHE", 2**20)
+    code, text = call("doctor", "--results", tmp_path)
+    assert code == 0 and "compressed features of 0.0 GiB: 'python -m benchmark convert' makes a copy" in text
+    rows = {row["name"]: row["advice"] for row in json.loads(call("list", "datasets", "--json")[1])}
+    assert "benchmark convert" in rows["hmdb51"] and not rows["moving_digits"]
 
 
 @pytest.mark.parametrize("method", ["conmh", "itq"])
