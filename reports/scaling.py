@@ -73,7 +73,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(WIDTH, HEIGHT + LEGEND))
     grid = figure.subplots(2, len(PHASES), sharex=True, sharey="row")
     below = (0.42 + LEGEND) / (HEIGHT + LEGEND)
-    figure.subplots_adjust(left=0.085, right=0.99, top=0.94, bottom=below, wspace=0.09, hspace=0.1)
+    figure.subplots_adjust(left=0.1, right=0.985, top=0.94, bottom=below, wspace=0.09, hspace=0.1)
     for column, phase in enumerate(PHASES):
         for row in rows:
             _times(grid[0, column], row, phase)
@@ -91,6 +91,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     for axes, ticks, label in ((grid[0, 0], SECONDS, "Time"), (grid[1, 0], BYTES, "Peak memory")):
         axes.set_ylabel(label)
         _ticks(axes, ticks)
+    figure.align_ylabels(list(grid[:, 0]))
     _legend(figure, rows)
     return figure
 

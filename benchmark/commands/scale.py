@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SIZES, TARGET = [6400, 25_600, 102_400, 409_788], 10_000_000
 DIM, BITS, STEPS = 512, 64, 5
-EPILOG = """Each method and size has a process of its own. Training is measured on a bounded number of steps, encoding on
-a bounded number of batches, both on data that are ready: making or reading the features is not counted. Times are
+EPILOG = """Each method and size has a process of its own. Training is measured on a bounded number of steps, encoding
+on a bounded number of batches, both on data that are ready: making or reading the features is not counted. Times are
 fitted by a power of the number of videos, memory by a line. A finished size is kept; the same command goes on."""
 
 
@@ -168,12 +168,7 @@ def _finish(out: Path, kept: Sequence[Mapping[str, Any]], asked: Sequence[Mappin
     for law in fitted:
         own = [found for found in asked if laws.of_method(found["identity"]) == law["identity"]]
         print("\n".join([*table.lines(own, law), ""]))
-    print("Not counted: making or reading features. Epochs and encoding are reckoned from measured steps and batches.")
-    if len({found["identity"]["train"] for found in asked}) > 1:
-        print(
-            f"{target:,} videos, to train on or to search, are extrapolated and not measured: by the law of all sizes,"
-        )
-        print("and by that of the two largest alone.")
+    print("\n".join(table.notes(asked, target)))
     from reports.scaling import write
 
     written = [out / store.JSON, out / store.CSV, *write(out, out / store.JSON, sorted(registry.methods()))]

@@ -19,9 +19,9 @@ def laws(measurements: Sequence[Mapping[str, Any]], target: int) -> list[dict[st
     """Return one entry per method: its identity without sizes, and of each phase the laws, None where there is none.
 
     ``schedule`` is the law of all epochs of all stages in seconds. A phase has laws of ``seconds`` (a power) and of
-    ``resident``, ``anonymous`` and ``device`` (lines, in bytes), each with its parameters, ``spread``, and for
-    ``target`` videos ``at_target``, its value, and ``last_two``, that of the law of the two largest sizes alone: where
-    small sizes are ruled by what does not grow, the two differ.
+    ``resident``, ``anonymous`` and ``device`` (lines, in bytes), each with its parameters, ``spread`` and
+    ``at_target``, its value for ``target`` videos. ``last_two`` is the value by the two largest sizes alone: where
+    small sizes are ruled by what does not grow, it differs.
     """
     found = []
     for _, same in groupby(measurements, key=lambda measured: key_of(of_method(measured["identity"]))):

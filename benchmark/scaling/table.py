@@ -10,6 +10,8 @@ from benchmark.scaling.store import counted_in
 
 NAMES = {"prepare": "prepare", "encode": "encoding", "evaluate": "evaluation"}
 HEADS = {"train": "videos to train on", "database": "videos in the database"}
+FAR = 100
+"""How many times the largest size a target may be before the reader is warned (ours)."""
 Found = Sequence[Mapping[str, Any]]
 
 
@@ -27,6 +29,23 @@ def lines(found: Found, law: Mapping[str, Any]) -> list[str]:
     if len(found) < 2:
         rows = [row[:2] for row in rows]
     return [_title(law["identity"]), *_aligned(rows), *([] if len(found) > 1 else ["one size: no growth is fitted"])]
+
+
+def notes(found: Found, target: int) -> list[str]:
+    """Return what a reader of the tables must know: what is counted, reckoned and extrapolated."""
+    said = [
+        "Not counted: making or reading features. An epoch and the encoding are reckoned from the steps and batches that "
+        "were measured."
+    ]
+    largest = max(measured["identity"]["train"] for measured in found)
+    if len({measured["identity"]["train"] for measured in found}) > 1:
+        said.append(
+            f"{target:,} videos, to train on or to search, are extrapolated and not measured: by the law of all sizes, "
+            "and times by that of the two largest sizes too."
+        )
+        if target > FAR * largest:
+            said.append(f"The target is {target / largest:,.0f} times the largest size: far more than such laws bear.")
+    return said
 
 
 def _title(identity: Mapping[str, Any]) -> str:
@@ -69,7 +88,7 @@ def _power(law: Mapping[str, float] | None) -> list[str]:
 def _line(law: Mapping[str, float] | None) -> list[str]:
     if law is None:
         return ["-"] * 3
-    return [f"+{size(law['m1'] * 1e6)} per million", size(law["at_target"]), size(law["last_two"])]
+    return [f"+{size(law['m1'] * 1e6)} per million", size(law["at_target"]), ""]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
