@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Power:
-    """``a * n ** b`` with ``b >= 0``; ``spread`` is the typical factor, at least 1, between a measured value and the law."""
+    """``a * n ** b`` with ``b >= 0``; ``spread`` (at least 1) is the typical factor between a value and the law."""
 
     a: float
     b: float

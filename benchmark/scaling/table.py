@@ -34,8 +34,8 @@ def lines(found: Found, law: Mapping[str, Any]) -> list[str]:
 def notes(found: Found, target: int) -> list[str]:
     """Return what a reader of the tables must know: what is counted, reckoned and extrapolated."""
     said = [
-        "Not counted: making or reading features. An epoch and the encoding are reckoned from the steps and batches that "
-        "were measured."
+        "Not counted: making or reading features. An epoch and the encoding are reckoned from the steps and batches "
+        "that were measured."
     ]
     largest = max(measured["identity"]["train"] for measured in found)
     if len({measured["identity"]["train"] for measured in found}) > 1:
