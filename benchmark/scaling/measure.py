@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from benchmark import environment, machine, plan, seeds
 from benchmark.scaling.task import Task
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from benchmark.dataset import Dataset
     from benchmark.evaluation.hamming import Codes
     from benchmark.method import Method
@@ -27,12 +28,33 @@ AT_LEAST = 0.5
 
 
 def in_own_process(task: Task) -> dict[str, Any]:
-    """Measure in a new process, so that the peaks of memory are this task's alone, and return what ``measure`` does."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            return pool.submit(measure, task).result()
-        except BrokenProcessPool as error:
-            raise MemoryError("the process ended without an answer, as it does when memory runs out") from error
+    """Measure in a new process, so that the peaks of memory are this task's alone, and return what ``measure`` does.
+
+    Raises what ``measure`` raises, and MemoryError where the process ends without an answer.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(task, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        answer = receiver.recv()
+    except EOFError as error:
+        raise MemoryError("the process ended without an answer, as it does when memory runs out") from error
+    finally:
+        process.terminate()
+        process.join()
+    if isinstance(answer, Exception):
+        raise answer
+    return dict(answer)
+
+
+def _answer(task: Task, sender: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process is interrupted too, and ends this one
+    try:
+        sender.send(measure(task))
+    except Exception as error:  # it is raised again where it was asked for
+        sender.send(error)
 
 
 def measure(task: Task) -> dict[str, Any]:
