@@ -12,6 +12,8 @@ from benchmark.scaling.store import counted_in, key_of
 
 NOTHING = 1e-3
 """Seconds below which a phase counts as nothing, and no law is fitted (ours)."""
+FLAT = 64 * 2**20
+"""Bytes within which peaks of memory count as equal (ours): what the allocator keeps differs by as much."""
 SIZES = ("train", "database", "query")
 
 
@@ -42,8 +44,16 @@ def of_method(identity: Mapping[str, Any]) -> dict[str, Any]:
 def _phase(group: Sequence[Mapping[str, Any]], phase: str, target: int) -> dict[str, Any]:
     points = {name: _points(group, phase, name) for name in ("seconds", "resident", "anonymous", "device")}
     slow = _slow(points.pop("seconds"))
-    lines = {name: _law(fit_line, held, target) for name, held in points.items()}
+    lines = {name: _law(_fit_memory, held, target) for name, held in points.items()}
     return {"seconds": _law(fit_power, slow, target), **lines}
+
+
+def _fit_memory(sizes: Sequence[float], values: Sequence[float]) -> Line:
+    """Return the line, flat where the values differ by no more than ``FLAT``."""
+    if max(values) - min(values) > FLAT:
+        return fit_line(sizes, values)
+    mean = sum(values) / len(values)
+    return fit_line(sizes, [mean] * len(values))
 
 
 def _slow(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -58,7 +68,9 @@ def _points(group: Sequence[Mapping[str, Any]], phase: str, name: str) -> list[t
 def _law(
     fit: Callable[[Sequence[float], Sequence[float]], Power | Line], points: Sequence[tuple[int, float]], target: int
 ) -> dict[str, float] | None:
-    if len({n for n, _ in points}) < 2:
+    sizes = sorted({n for n, _ in points})
+    if len(sizes) < 2:
         return None
-    law, end = (fit(*zip(*held, strict=True)) for held in (points, sorted(points)[-2:]))
+    largest = [(n, value) for n, value in points if n >= sizes[-2]]
+    law, end = (fit(*zip(*held, strict=True)) for held in (points, largest))
     return {**asdict(law), "at_target": law.at(target), "last_two": end.at(target)}

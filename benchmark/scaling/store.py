@@ -21,7 +21,8 @@ COUNTED = {
     "training": "methods that train in epochs: one epoch of the main stage, from seconds per step on batches that are "
     "ready, after 2 steps of warm-up, times the steps of an epoch; a whole epoch where it has no more steps than are "
     "measured. Others: the whole fit, reading taken off",
-    "encode": "seconds per batch of videos that are ready, times the batches of the database",
+    "encode": "seconds per batch of videos that are ready, times the batches of the database; its "
+    "memory has room for the outputs of the whole database",
     "evaluate": "every metric of both protocols on made-up codes; at most 1,000 queries",
     "memory": "peak of the process during the phase, freed memory given back before it: resident, anonymous (looked at "
     "every 20 ms), and on the device; one process for each method and size",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.scaling.laws import NOTHING
+from benchmark.scaling.laws import FLAT, NOTHING
 from benchmark.scaling.store import counted_in
 
 NAMES = {"prepare": "prepare", "encode": "encoding", "evaluate": "evaluation"}
@@ -37,6 +37,7 @@ def notes(found: Found, target: int) -> list[str]:
         "Not counted: making or reading features. An epoch and the encoding are reckoned from the steps and batches "
         "that were measured."
     ]
+    said.append(f"Peaks of memory that differ by no more than {size(FLAT)} over the sizes count as flat.")
     largest = max(measured["identity"]["train"] for measured in found)
     if len({measured["identity"]["train"] for measured in found}) > 1:
         said.append(
@@ -88,7 +89,8 @@ def _power(law: Mapping[str, float] | None) -> list[str]:
 def _line(law: Mapping[str, float] | None) -> list[str]:
     if law is None:
         return ["-"] * 3
-    return [f"+{size(law['m1'] * 1e6)} per million", size(law["at_target"]), ""]
+    growth = f"+{size(law['m1'] * 1e6)} per million" if law["m1"] else "flat"
+    return [growth, size(law["at_target"]), ""]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

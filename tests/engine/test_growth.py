@@ -54,7 +54,7 @@ def test_a_power_needs_positive_values():
 
 
 def measured(n, method="m", scale=1.0):
-    memory = {"reading": 0.0, "resident": 1000 + n, "anonymous": None, "device": None}
+    memory = {"reading": 0.0, "resident": 2**20 * n, "anonymous": None, "device": None}
     times = {"prepare": 1e-6, "training": scale * 0.01 * n, "encode": 0.02 * n / 4, "evaluate": 0.1 + 0.01 * n / 4}
     return {
         "identity": {"method": method, "train": n, "database": n // 4, "query": 10},
@@ -72,7 +72,13 @@ def test_laws_are_of_one_method_each_and_in_the_videos_that_a_phase_handles():
     assert phases["training"]["seconds"]["at_target"] == pytest.approx(100)
     assert phases["encode"]["seconds"]["at_target"] == pytest.approx(200)
     assert found[0]["schedule"]["at_target"] == pytest.approx(700)
-    assert phases["prepare"]["resident"]["at_target"] == pytest.approx(11_000)
+    assert phases["prepare"]["resident"]["at_target"] == pytest.approx(2**20 * 10_000)
+
+
+def test_peaks_of_memory_that_hardly_differ_are_flat():
+    pair = [measured(400), measured(464)]
+    assert laws(pair, target=10_000)[0]["phases"]["training"]["resident"]["m1"] == 0
+    assert laws([*pair, measured(465)], target=10_000)[0]["phases"]["training"]["resident"]["m1"] > 0
 
 
 def test_what_does_not_grow_makes_the_two_largest_sizes_say_more():
