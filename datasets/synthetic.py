@@ -18,6 +18,7 @@ from benchmark.atomic import replacing, write_text
 from benchmark.dataset import SPLITS, Dataset, Roots, check_split
 from benchmark.errors import BadInput, nearest
 from benchmark.features import FrameShape, Videos, combined
+from benchmark.scalable import Scalable
 
 if TYPE_CHECKING:
     import torch
@@ -108,7 +109,7 @@ class SyntheticVideos(Videos):
         return (np.take_along_axis(centres, scene[:, :, None], axis=1) + wander).astype(np.float32)
 
 
-class Synthetic(Dataset):
+class Synthetic(Scalable):
     """Options: ``synthetic:videos=45585,dim=4096,multi_label=true``, any field of the recipe."""
 
     title = "Synthetic"
@@ -128,6 +129,11 @@ class Synthetic(Dataset):
     def with_options(cls, roots: Roots, options: Mapping[str, str]) -> Dataset:
         """Open with options as text; raises BadInput on an unknown one or a value that is no number."""
         return cls(roots, **{key: _number(key, value) for key, value in options.items()})
+
+    @classmethod
+    def size_options(cls, *, train: int, database: int, query: int, dim: int) -> dict[str, int]:
+        """Return the options that ask for so many videos and dimensions."""
+        return {"videos": train, "database": database, "query": query, "dim": dim}
 
     def split(self, name: str) -> SyntheticVideos:
         """Return the features of a split."""
