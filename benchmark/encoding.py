@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmark.features import Videos
     from benchmark.method import Method
 
-BATCH = 256
+BATCH = 128
 """Videos per call of ``encode`` (ours). The last batch is filled up, so that every matrix product has one shape."""
 
 

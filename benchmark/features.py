@@ -75,6 +75,10 @@ class Videos(ABC):
             _inside(views, self.views, "view")
         return self._gather(rows, views)
 
+    def take_frames(self, rows: np.ndarray, times: np.ndarray) -> torch.Tensor:
+        """Return float32 ``(len(rows), dim)``: the frame ``times[k]`` of video ``rows[k]``, view 0."""
+        return self.take(rows)[np.arange(len(rows)), times]
+
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         """Yield ``(rows, frames)`` over the whole split in order, ``size`` videos at a time."""
         for start in range(0, len(self), size):
@@ -176,6 +180,15 @@ class ShardedVideos(Videos):
 
     def _common(self, place: int) -> FrameShape:
         return FrameShape(*self.files[place].layout.shape[2:])
+
+    def take_frames(self, rows: np.ndarray, times: np.ndarray) -> torch.Tensor:
+        """Return float32 ``(len(rows), dim)``; of one contiguous file, nothing but these frames is read."""
+        file = self.files[0]
+        if len(self.files) > 1 or file.layout.offset is None:
+            return super().take_frames(rows, times)
+        _inside(rows, len(self), "row")
+        _inside(times, self.shape.frames, "frame")
+        return _to_float32(file.read_frames(rows, times))
 
     def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
         if len(self.files) == 1:

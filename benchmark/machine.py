@@ -73,7 +73,7 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         trim_threshold, top_pad, mmap_max = -1, -2, -4
         mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(trim_threshold, -1)  # never
         mallopt(top_pad, 64 * 2**20)
 
 

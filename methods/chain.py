@@ -105,6 +105,10 @@ class CHAIN(TrainedMethod):
         "One stage on two clips of every video. Before it affinity propagation on the frames of every video, once for "
         "all code lengths and seeds: 12 s for 45,585 made-up videos of 25 x 4096 on 2 cores, reading not counted."
     )
+    bf16 = (
+        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
+        "0.867 ± 0.005 and 0.866 ± 0.002; moving_digits 0.698 ± 0.018 and 0.693 ± 0.016."
+    )
     Config = ChainConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # All ours, after ConMH's configurations and those of later code with its losses.

@@ -106,6 +106,10 @@ class ConMH(TrainedMethod):
         "The authors' repository has no UCF101 and HMDB51; their presets are those of later code with its losses.",
     )
     cost = "One stage; a step grows with the videos times both views. No preparation."
+    bf16 = (
+        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
+        "0.805 ± 0.022 and 0.803 ± 0.020; moving_digits 0.709 ± 0.006 and 0.701 ± 0.008."
+    )
     Config = ConMHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         # The authors' configurations. Epochs are those after which the reported checkpoints were written.

@@ -144,6 +144,10 @@ class MCMSH(TrainedMethod):
         "all code lengths and seeds: 21 s and 19 s for 45,585 made-up videos of 4096 dimensions and 2,000 clusters on "
         "2 cores, 3.3 GiB."
     )
+    bf16 = (
+        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
+        "0.932 ± 0.010 and 0.931 ± 0.015; moving_digits 0.595 ± 0.015 and 0.592 ± 0.013."
+    )
     Config = MCMSHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fcvid": {"anchors": 2000, "batch_size": 256, "epochs": 56},

@@ -253,3 +253,25 @@ def test_memory_stays_bounded_while_300_megabytes_stream(tmp_path, root):
     )
     batch = 64 * 25 * 4096 * 4
     assert int(output.stdout) < 5 * batch, f"{int(output.stdout) / 2**20:.0f} MiB"
+
+
+@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("chunks", [None, True])
+def test_single_frames_are_those_of_their_videos(tmp_path, views, pieces, chunks):
+    rng = np.random.default_rng(0)
+    paths = []
+    for piece in range(pieces):
+        shape = (9, 4, 6) if views == 1 else (9, views, 4, 6)
+        paths.append(tmp_path / f"{piece}.h5")
+        with h5py.File(paths[-1], "w") as file:
+            file.create_dataset("feats", data=rng.random(shape).astype(np.float16), chunks=chunks)
+    videos = ShardedVideos.open(paths)
+    rows, times = np.array([8, 0, 3, 3]), np.array([3, 0, 1, 2])
+    expected = videos.take(rows).numpy()[np.arange(4), times]
+    found = videos.take_frames(rows, times)
+    assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found.numpy(), expected)
+    for wrong in ((np.array([9 * pieces]), np.array([0])), (np.array([0]), np.array([4]))):
+        with pytest.raises(IndexError):
+            videos.take_frames(*wrong)

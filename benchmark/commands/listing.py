@@ -68,6 +68,7 @@ def describe_methods(counted: bool = False) -> list[dict[str, Any]]:
                 "differences": list(cls.differences),
                 "choices": list(cls.choices),
                 "cost": cls.cost,
+                "bf16": cls.bf16,
                 "variants": {key: dict(value) for key, value in cls.variants.items()},
                 "presets": {key: dict(value) for key, value in cls.presets.items()},
                 "settings": settings,
@@ -124,6 +125,7 @@ def card(row: dict[str, Any]) -> list[tuple[str, list[str]]]:
         ("variant", _pairs(row["variants"]) if len(row["variants"]) > 1 else []),
         ("preset", _pairs(row["presets"])),
         ("cost", [" ".join(filter(None, (_counted(row), row["cost"])))]),
+        ("bfloat16", [row["bf16"]] if row["bf16"] else []),
     ]
     return [(label, found) for label, found in lines if any(found)]
 

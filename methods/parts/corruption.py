@@ -27,4 +27,4 @@ def corrupt(frames: Tensor, rows: np.ndarray, train: Videos, draws: Draws, purpo
         drawn = draws.uniform(f"{purpose} sources", rows, length)[video, position] * len(train)
         source = drawn.astype(np.int64)
         frame = ((drawn - source) * length).astype(np.int64)
-        frames[video, position] = train.take(source)[np.arange(len(source)), frame]
+        frames[video, position] = train.take_frames(source, frame)

@@ -33,11 +33,15 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, tail: int | None = None) -> Tensor:
         """Return ``(n, length, width)``: each token attends to all; with ``tail`` only the last ones are returned."""
-        key_value_bias = torch.cat([torch.zeros_like(self.v_bias), self.v_bias])
-        keys = functional.linear(x, self.qkv.weight[self.inner :], key_value_bias)
-        queries = functional.linear(x if tail is None else x[:, -tail:], self.qkv.weight[: self.inner], self.q_bias)
-        k, v = keys.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        q = queries.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        biases = self.q_bias, torch.zeros_like(self.v_bias), self.v_bias
+        if tail is None:
+            together = functional.linear(x, self.qkv.weight, torch.cat(biases))
+            q, k, v = together.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        else:
+            keys = functional.linear(x, self.qkv.weight[self.inner :], torch.cat(biases[1:]))
+            queries = functional.linear(x[:, -tail:], self.qkv.weight[: self.inner], self.q_bias)
+            k, v = keys.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+            q = queries.unflatten(2, (self.heads, -1)).transpose(1, 2)
         return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
 

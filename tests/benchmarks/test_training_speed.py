@@ -239,7 +239,7 @@ def test_encoding(benchmark, precision, file):
         pytest.skip("this processor has no instructions for products of bfloat16")
     machine.choose_products()
     trainer = Trainer(CASES["conmh"], file, precision)
-    method, network, count = trainer.method, trainer.method.module.eval(), 512
+    method, network, count = trainer.method, trainer.method.module.eval(), 1024
     videos = ShardedVideos.open([file])
     with h5py.File(file, "r") as opened, torch.inference_mode():
         stored = opened["feats"]
