@@ -52,7 +52,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
-        "float32_products": machine.choose_products() if device.type == "cpu" else "default",
+        "float32_products": machine.float32_products() if device.type == "cpu" else "default",
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "packages": versions(),
     }

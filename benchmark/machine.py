@@ -39,8 +39,8 @@ def _make_deterministic() -> None:
 
 
 @functools.cache
-def choose_products() -> str:
-    """Choose the library of large float32 matrix products on the CPU and return its name, ``oneDNN`` or ``default``.
+def choose_products() -> None:
+    """Choose the library of large float32 matrix products on the CPU; ``float32_products`` says which it is.
 
     torch's default, MKL, uses half of the vector width of processors that are not Intel's: there oneDNN is twice as
     fast. torch leads to it by a setting that permits lower precision inside; it is kept only where a trial shows that
@@ -49,16 +49,21 @@ def choose_products() -> str:
     import torch
 
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or "Intel" in processor():
-        return "default"
+        return
     matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009
     matmul.fp32_precision = "bf16"
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(256, 512, generator=generator) for _ in range(2))
     expected = a.double() @ b.double().T
-    if (a @ b.T - expected).abs().max() < EXACT * expected.abs().max():
-        return "oneDNN"
-    matmul.fp32_precision = "none"
-    return "default"
+    if (a @ b.T - expected).abs().max() >= EXACT * expected.abs().max():
+        matmul.fp32_precision = "none"
+
+
+def float32_products() -> str:
+    """Return which library computes large float32 products on the CPU: ``oneDNN``, or torch's ``default``."""
+    import torch
+
+    return "oneDNN" if getattr(torch.backends.mkldnn, "matmul").fp32_precision == "bf16" else "default"  # noqa: B009
 
 
 def keep_freed_memory() -> None:

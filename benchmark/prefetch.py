@@ -43,6 +43,13 @@ class Ahead(Generic[Item, Made]):
         return made
 
 
+def pinned(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the batch in memory from which a GPU copies while it computes; for another device, the batch itself."""
+    if device.type != "cuda":
+        return batch
+    return {name: value if value.is_cuda else value.pin_memory() for name, value in batch.items()}
+
+
 class ResidentVideos(Videos):
     """A split whose features lie on a device, in the precision of their file; ``take`` returns tensors there."""
 

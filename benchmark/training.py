@@ -17,7 +17,7 @@ from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import TrainingDiverged
 from benchmark.machine import autocast
 from benchmark.method import Batch, Method, Run, Videos
-from benchmark.prefetch import Ahead, resident
+from benchmark.prefetch import Ahead, pinned, resident
 from benchmark.seeds import Draws
 
 __all__ = ["CheckpointFile", "Draws", "Stage", "TrainedMethod", "step_decay"]
@@ -185,10 +185,7 @@ class _Loop:
         self.waited = gathered.waited
 
     def _gathered(self, rows: np.ndarray, stage: Stage, draws: Draws) -> Batch:
-        batch = self.method.batch(self.train, rows, stage, draws)
-        if self.run_.device.type != "cuda":
-            return batch
-        return {name: value if value.is_cuda else value.pin_memory() for name, value in batch.items()}
+        return pinned(self.method.batch(self.train, rows, stage, draws), self.run_.device)
 
     def _save(self, stage: int, epoch: int, optimiser: torch.optim.Optimizer | None) -> None:
         if self.run_.checkpoint is None:

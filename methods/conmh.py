@@ -49,8 +49,7 @@ class ConMHConfig(AdamConfig):
         None,
         ge=0,
         description="encoder layers whose activations are kept for backward, the others are computed again; none "
-        "keeps all up to a batch of 128 and four above it; ours: equal values, size small trains in 3 GiB at FCVID's "
-        "batch",
+        "keeps all in bfloat16 and up to a batch of 128, and four above it; ours: equal values in less memory",
     )
     mask_ratio: float = Field(
         0.75, gt=0, lt=1, description="share of frames masked in each view; authors' configuration"

@@ -10,7 +10,8 @@ import torch
 
 from benchmark.encoding import BATCH
 from benchmark.machine import autocast
-from benchmark.method import Batch, Method
+from benchmark.method import Method
+from benchmark.prefetch import pinned
 from benchmark.scaling.meter import Meter, TimedVideos
 from benchmark.seeds import Draws
 
@@ -79,7 +80,7 @@ def _step(
 ) -> tuple[float, float, float, float]:
     """Make one step and return the seconds of computing, moving, making the batch, and reading."""
     began, read = meter.now(), train.seconds
-    batch = _pinned(method.batch(train, rows, stage, draws), meter.device)
+    batch = pinned(method.batch(train, rows, stage, draws), meter.device)
     made, reading = meter.now(), train.seconds - read
     moved = {name: value.to(meter.device, non_blocking=True) for name, value in batch.items()}
     there = meter.now()
@@ -89,12 +90,6 @@ def _step(
     total.backward()
     optimiser.step()
     return meter.now() - there, there - made, max(0.0, made - began - reading), reading
-
-
-def _pinned(batch: Batch, device: torch.device) -> Batch:
-    if device.type != "cuda":
-        return batch
-    return {name: value if value.is_cuda else value.pin_memory() for name, value in batch.items()}
 
 
 def measure_encoding(meter: Meter, method: Method, database: TimedVideos, batches: int) -> float:

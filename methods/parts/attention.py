@@ -11,7 +11,8 @@ from torch.nn import functional
 from methods.parts.dropout import dropout
 
 SHORT = 16
-"""Lengths below which torch's CPU softmax, which works along single rows, takes four times as long as ``_Softmax``."""
+"""Lengths below which torch's CPU softmax, which works along single rows, is the slower one (ours: ``_Softmax`` took a
+quarter of its time at 7 and a fifth at 13, and twice its time at 25)."""
 
 
 class _Softmax(torch.autograd.Function):

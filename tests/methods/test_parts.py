@@ -15,23 +15,11 @@ from methods.parts.pooling import Moments
 from methods.parts.positions import sinusoid
 from methods.parts.reconstruction import linear_mean_square
 from methods.parts.transformer import Block, Encoder, Mlp
-
-
-class Rounding(torch.autograd.Function):
-    """Rounding whose gradient is one, but zero where the input is zero."""
-
-    @staticmethod
-    def forward(ctx, y):
-        ctx.save_for_backward(y)
-        return torch.round(y)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return torch.where(ctx.saved_tensors[0] == 0, 0.0, grad)
+from tests.benchmarks.plain import Round
 
 
 def naive_codes(x):
-    return 2 * Rounding.apply(torch.clamp((x + 1) / 2, 0, 1)) - 1
+    return 2 * Round.apply(torch.clamp((x + 1) / 2, 0, 1)) - 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
