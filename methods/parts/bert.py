@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from methods.parts.attention import attend
 from methods.parts.binarize import binarize
 from methods.parts.dropout import Dropout
+from methods.parts.linear import Linear
 from methods.parts.precision import full_precision
 
 EPSILON = 1e-6
@@ -61,8 +61,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
-        self.linear_layers = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
-        self.output_linear = nn.Linear(width, width)
+        self.linear_layers = nn.ModuleList(Linear(width, width) for _ in range(3))
+        self.output_linear = Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``, (n, length, width)."""
@@ -76,13 +76,13 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.w_1 = nn.Linear(width, 4 * width)
-        self.w_2 = nn.Linear(4 * width, width)
+        self.w_1 = Linear(width, 4 * width)
+        self.w_2 = Linear(4 * width, width)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
-        return self.w_2(self.dropout(functional.gelu(self.w_1(x), approximate="tanh")))
+        return self.w_2(self.dropout(self.w_1(x, then="gelu_tanh")))
 
 
 class Block(nn.Module):
@@ -109,7 +109,7 @@ class Embedding(nn.Module):
 
     def __init__(self, frames: int, dim: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.frame_map = nn.Linear(dim, width)
+        self.frame_map = Linear(dim, width)
         self.dropout = Dropout(dropout)
         self.register_buffer("positions", position_table(frames, width), persistent=False)
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from methods.parts.attention import attend
+from methods.parts.linear import FusedProduct, Linear, fuses
 
 EPSILON = 1e-6
 """Of the layer norms inside encoder and decoder (ConMH's code; torch's own default is 1e-5)."""
@@ -29,20 +30,22 @@ class Attention(nn.Module):
         self.q_bias = nn.Parameter(torch.zeros(self.inner))
         self.v_bias = nn.Parameter(torch.zeros(self.inner))
         self.qkv = nn.Linear(width, 3 * self.inner, bias=False)
-        self.proj = nn.Linear(self.inner, width)
+        self.proj = Linear(self.inner, width)
+        self._fused = FusedProduct()
 
-    def forward(self, x: Tensor, tail: int | None = None) -> Tensor:
-        """Return ``(n, length, width)``: each token attends to all; with ``tail`` only the last ones are returned."""
+    def forward(self, x: Tensor, residual: Tensor, tail: int | None = None) -> Tensor:
+        """Return ``residual`` plus what each token of ``x`` (n, length, width) attends to; with ``tail`` the last ones."""
         biases = self.q_bias, torch.zeros_like(self.v_bias), self.v_bias
         if tail is None:
-            together = functional.linear(x, self.qkv.weight, torch.cat(biases))
+            linear = self._fused if fuses(x) else functional.linear
+            together = linear(x, self.qkv.weight, torch.cat(biases))
             q, k, v = together.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         else:
             keys = functional.linear(x, self.qkv.weight[self.inner :], torch.cat(biases[1:]))
             queries = functional.linear(x[:, -tail:], self.qkv.weight[: self.inner], self.q_bias)
             k, v = keys.unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
             q = queries.unflatten(2, (self.heads, -1)).transpose(1, 2)
-        return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
+        return self.proj(attend(q, k, v).transpose(1, 2).flatten(2), residual=residual)
 
 
 class _GeluLinear(torch.autograd.Function):
@@ -71,12 +74,14 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
+        self.fc1 = Linear(width, 4 * width)
+        self.fc2 = Linear(4 * width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor of the shape of ``x``."""
-        return _GeluLinear.apply(self.fc1(x), self.fc2.weight, self.fc2.bias)
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """Return ``residual`` plus the layers' result, both of the shape of ``x``."""
+        if fuses(x):
+            return self.fc2(self.fc1(x, then="gelu"), residual=residual)
+        return residual + _GeluLinear.apply(self.fc1(x), self.fc2.weight, self.fc2.bias)
 
 
 class Block(nn.Module):
@@ -91,9 +96,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, tail: int | None = None) -> Tensor:
         """Return ``(n, length, width)``, or only the last ``tail`` tokens and only their work."""
-        attended = self.attn(self.norm1(x), tail)
-        x = (x if tail is None else x[:, -tail:]) + attended
-        return x + self.mlp(self.norm2(x))
+        x = self.attn(self.norm1(x), x if tail is None else x[:, -tail:], tail)
+        return self.mlp(self.norm2(x), x)
 
 
 def initialise(module: nn.Module) -> None:
@@ -114,10 +118,10 @@ class Encoder(nn.Module):
     def __init__(self, dim: int, width: int, depth: int, heads: int, kept: int | None = None) -> None:
         super().__init__()
         self.kept = depth if kept is None else kept
-        self.patch_embed = nn.Linear(dim, width)
+        self.patch_embed = Linear(dim, width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
-        self.head = nn.Linear(width, width)
+        self.head = Linear(width, width)
         initialise(self)
 
     def forward(self, frames: Tensor, positions: Tensor) -> Tensor:

@@ -48,6 +48,10 @@ def damage(frames, stored, rate=0.15):
     return frames
 
 
+def linear(layer, x):
+    return functional.linear(x, layer.weight, layer.bias)
+
+
 # ConMH
 
 
@@ -56,13 +60,13 @@ def attend(layer, x):
     q, v = q + layer.q_bias, v + layer.v_bias
     q, k, v = (part.reshape(*x.shape[:2], layer.heads, -1).transpose(1, 2) for part in (q, k, v))
     weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-2, -1)).softmax(dim=-1)
-    return layer.proj((weights @ v).transpose(1, 2).reshape(*x.shape[:2], -1))
+    return linear(layer.proj, (weights @ v).transpose(1, 2).reshape(*x.shape[:2], -1))
 
 
 def run_blocks(blocks, x):
     for block in blocks:
         x = x + attend(block.attn, block.norm1(x))
-        x = x + block.mlp.fc2(functional.gelu(block.mlp.fc1(block.norm2(x))))
+        x = x + linear(block.mlp.fc2, functional.gelu(linear(block.mlp.fc1, block.norm2(x))))
     return x
 
 
@@ -70,9 +74,9 @@ def one_view(network, frames, mask):
     """Every frame is embedded, then the visible ones are picked; the decoder works on all frames to the end."""
     n, masked = len(frames), int(mask[0].sum())
     seen_count = mask.shape[1] - masked
-    embedded = network.encoder.patch_embed(frames) + network.encoder_positions
+    embedded = linear(network.encoder.patch_embed, frames) + network.encoder_positions
     x = embedded[~mask].reshape(n, seen_count, -1)
-    x = network.encoder.head(network.encoder.norm(run_blocks(network.encoder.blocks, x)))
+    x = linear(network.encoder.head, network.encoder.norm(run_blocks(network.encoder.blocks, x)))
     codes = signs(network.ln(network.binary(x)))
     table = network.decoder_positions.expand(n, -1, -1)
     seen = network.encoder_to_decoder(codes) + table[~mask].reshape(n, seen_count, -1)
@@ -111,8 +115,8 @@ def conmh(network, frames, masks):
 
 
 def conmh_codes(network, frames):
-    x = run_blocks(network.encoder.blocks, network.encoder.patch_embed(frames) + network.encoder_positions)
-    return signs(network.ln(network.binary(network.encoder.head(network.encoder.norm(x))))).mean(1)
+    x = run_blocks(network.encoder.blocks, linear(network.encoder.patch_embed, frames) + network.encoder_positions)
+    return signs(network.ln(network.binary(linear(network.encoder.head, network.encoder.norm(x))))).mean(1)
 
 
 # BTH
@@ -124,14 +128,14 @@ def unbiased_norm(layer, x):
 
 def bth_hidden(network, frames, rate):
     embedding = network.bert.embedding
-    x = functional.dropout(embedding.frame_map(frames) + embedding.positions, rate)
+    x = functional.dropout(linear(embedding.frame_map, frames) + embedding.positions, rate)
     for block in network.bert.transformer_blocks:
         attention, feed = block.attention, block.feed_forward
-        q, k, v = (layer(unbiased_norm(block.input_sublayer.norm, x)) for layer in attention.linear_layers)
+        q, k, v = (linear(layer, unbiased_norm(block.input_sublayer.norm, x)) for layer in attention.linear_layers)
         weights = functional.dropout((q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1), rate)
-        x = x + functional.dropout(attention.output_linear(weights @ v), rate)
-        inner = functional.gelu(feed.w_1(unbiased_norm(block.output_sublayer.norm, x)), approximate="tanh")
-        x = x + functional.dropout(feed.w_2(functional.dropout(inner, rate)), rate)
+        x = x + functional.dropout(linear(attention.output_linear, weights @ v), rate)
+        inner = functional.gelu(linear(feed.w_1, unbiased_norm(block.output_sublayer.norm, x)), approximate="tanh")
+        x = x + functional.dropout(linear(feed.w_2, functional.dropout(inner, rate)), rate)
         x = functional.dropout(x, rate)
     return x
 

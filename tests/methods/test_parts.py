@@ -122,8 +122,9 @@ def test_linear_mean_square_is_the_squared_error_with_every_gradient(videos):
 def test_mlp_equals_its_layers_with_every_gradient():
     mlp, x = Mlp(6).double(), torch.randn(4, 5, 6, dtype=torch.float64, requires_grad=True)
     inputs = (x, *mlp.parameters())
-    ours = mlp(x)
-    theirs = mlp.fc2(torch.nn.functional.gelu(mlp.fc1(x)))
+    beside = torch.randn_like(x)
+    ours = mlp(x, beside)
+    theirs = beside + mlp.fc2(torch.nn.functional.gelu(mlp.fc1(x)))
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)
     weights = torch.randn_like(ours)
     for left, right in zip(*(torch.autograd.grad((y * weights).sum(), inputs) for y in (ours, theirs)), strict=True):
@@ -173,7 +174,7 @@ def test_attention_against_one_head_at_a_time():
         weights = torch.softmax(q[..., part] * 4**-0.5 @ k[..., part].transpose(1, 2), dim=-1)
         heads.append(weights @ v[..., part])
     expected = torch.cat(heads, dim=2) @ attention.proj.weight.T + attention.proj.bias
-    torch.testing.assert_close(attention(x), expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(attention(x, x), x + expected, rtol=1e-10, atol=1e-12)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
