@@ -53,6 +53,19 @@ def fit_line(sizes: Sequence[float], values: Sequence[float]) -> Line:
     return Line(offset, slope, rest)
 
 
+def grows(sizes: Sequence[float], values: Sequence[float], errors: float = 2.0) -> bool:
+    """Tell whether the slope of the least-squares line is more than ``errors`` of its standard errors above zero.
+
+    With two sizes nothing is known of the error, and any rise counts. Sizes as in ``fit_power``.
+    """
+    n, y = _checked(sizes, values)
+    slope, _, rest = _rising(n, y)
+    if len(n) < 3:
+        return slope > 0
+    error = rest * np.sqrt(len(n) / (len(n) - 2)) / np.linalg.norm(n - n.mean())
+    return slope > errors * error
+
+
 def _checked(sizes: Sequence[float], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     n, y = np.asarray(sizes, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if n.shape != y.shape or n.ndim != 1 or len(np.unique(n)) < 2:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from benchmark.scaling.growth import Line, Power, fit_line, fit_power
+from benchmark.scaling.growth import Line, Power, fit_line, fit_power, grows
 from benchmark.scaling.store import counted_in, key_of
 
 NOTHING = 1e-3
@@ -49,8 +49,8 @@ def _phase(group: Sequence[Mapping[str, Any]], phase: str, target: int) -> dict[
 
 
 def _fit_memory(sizes: Sequence[float], values: Sequence[float]) -> Line:
-    """Return the line, flat where the values differ by no more than ``FLAT``."""
-    if max(values) - min(values) > FLAT:
+    """Return the line, flat where the values differ by no more than ``FLAT`` or no growth shows in their scatter."""
+    if max(values) - min(values) > FLAT and grows(sizes, values):
         return fit_line(sizes, values)
     mean = sum(values) / len(values)
     return fit_line(sizes, [mean] * len(values))

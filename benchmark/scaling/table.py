@@ -37,7 +37,10 @@ def notes(found: Found, target: int) -> list[str]:
         "Not counted: making or reading features. An epoch and the encoding are reckoned from the steps and batches "
         "that were measured."
     ]
-    said.append(f"Peaks of memory that differ by no more than {size(FLAT)} over the sizes count as flat.")
+    said.append(
+        f"Peaks of memory count as flat where they differ by no more than {size(FLAT)} over the sizes, or where their "
+        "growth is less than twice its standard error."
+    )
     largest = max(measured["identity"]["train"] for measured in found)
     if len({measured["identity"]["train"] for measured in found}) > 1:
         said.append(

@@ -34,7 +34,10 @@ class Attention(nn.Module):
         self._fused = FusedProduct()
 
     def forward(self, x: Tensor, residual: Tensor, tail: int | None = None) -> Tensor:
-        """Return ``residual`` plus what each token of ``x`` (n, length, width) attends to; with ``tail`` the last ones."""
+        """Return ``residual`` plus what each token of ``x`` attends to, ``(n, length, width)``.
+
+        With ``tail`` only that many last tokens of ``x`` are asked for, and ``residual`` has these alone.
+        """
         biases = self.q_bias, torch.zeros_like(self.v_bias), self.v_bias
         if tail is None:
             linear = self._fused if fuses(x) else functional.linear

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmark.scaling.growth import fit_line, fit_power
+from benchmark.scaling.growth import fit_line, fit_power, grows
 from benchmark.scaling.laws import laws
 from benchmark.scaling.table import notes, seconds, size
 
@@ -103,3 +103,12 @@ def test_units():
     shown = [seconds(value) for value in (1e-4, 0.02, 3, 150, 9000, 86400 * 30)]
     assert shown == ["< 1 ms", "20.0 ms", "3.0 s", "2.5 min", "2.5 h", "30.0 days"]
     assert [size(value) for value in (2**20 * 5, 2**30 * 1.5, 2**40)] == ["5 MiB", "1.50 GiB", "1.00 TiB"]
+
+
+def test_growth_is_told_from_scatter():
+    sizes = [1_581, 6_326, 25_302, 101_256]
+    assert not grows(sizes, [742, 697, 731, 774])
+    assert not grows(sizes, [700, 700, 700, 700])
+    assert grows(sizes, [700 + 0.01 * n + wobble for n, wobble in zip(sizes, (20, -20, 10, 0), strict=True)])
+    assert not grows(sizes, [900, 800, 700, 600])
+    assert grows([1, 2], [1.0, 1.1])
