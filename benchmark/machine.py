@@ -98,6 +98,11 @@ def has_fast_bf16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+def accelerator(device: torch.device) -> torch.device | None:
+    """Return the device where it ranks codes in place of the compiled kernels: a GPU, else None."""
+    return device if device.type == "cuda" else None
+
+
 def resolve_precision(asked: str, device: torch.device, method: type[Method]) -> str:
     """Return ``fp32`` or ``bf16`` for a method; ``auto`` takes bf16 where it was shown to keep the method's numbers."""
     if not method.trained_in_epochs:

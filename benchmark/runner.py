@@ -24,6 +24,7 @@ from benchmark.evaluation.diagnostics import diagnose
 from benchmark.evaluation.evaluator import KS, Result, evaluate
 from benchmark.evaluation.hamming import Codes
 from benchmark.examples import choose_examples
+from benchmark.machine import accelerator
 from benchmark.method import Method, Run
 from benchmark.plan import Cell
 from benchmark.progress import Progress
@@ -137,6 +138,7 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
             cell.protocols,
             ks=KS,
             self_retrieval=dataset.self_retrieval,
+            device=accelerator(work.settings.device),
         )
         examples = choose_examples(codes, labels, results["field"].ap, dataset.self_retrieval)
     save_tensors(folder / record.MODEL, model_file(cell, method))

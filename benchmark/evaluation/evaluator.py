@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,11 @@ from benchmark.evaluation.protocol import KS, PRESETS, Protocol
 from benchmark.evaluation.ranking import rank_batch
 from benchmark.evaluation.results import Result, Totals, curve_ranks, make_result
 from benchmark.evaluation.scoring import harmonic_numbers, score_expected, score_index, score_radius
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmark.evaluation.accelerated import Ranker
 
 Ranking = tuple[bool, bool]  # (query excluded from its own ranking?, expected ties?)
 
@@ -32,6 +37,7 @@ def evaluate(
     ks: Sequence[int] = KS,
     self_retrieval: bool = False,
     threads: int | None = None,
+    device: torch.device | None = None,
 ) -> dict[str, Result]:
     """Return the metrics of the query codes against the database codes, by the name of each protocol.
 
@@ -40,7 +46,7 @@ def evaluate(
     ``ks`` may exceed the database: then the whole ranking is what the top K holds. ``self_retrieval`` says
     that the queries are the database, row for row; only then does ``Protocol.self_match`` matter. See
     ``Result`` for the metrics. Codes with zeros take one pass per way of reading zeros, all others a single
-    pass.
+    pass. ``device`` ranks on a torch device in place of the compiled kernels; the numbers are the same.
 
     Raises BadInput when bits, numbers of rows, labels or ``ks`` do not fit together.
     """
@@ -58,7 +64,7 @@ def evaluate(
             ranking = _ranking(protocol, self_retrieval)
             wanted[ranking] = wanted.get(ranking, False) or protocol.denominator == "hits"
         codes = _read_zeros(query, zeros), _read_zeros(database, zeros)
-        totals = _scan(*codes, related, wanted, cutoffs, threads)
+        totals = _scan(*codes, related, wanted, cutoffs, threads, device)
         for name, protocol in group.items():
             found = totals[_ranking(protocol, self_retrieval)]
             results[name] = make_result(protocol, found, cutoffs, database.n)
@@ -83,6 +89,7 @@ class _Pass:
     wanted: dict[Ranking, bool]
     totals: dict[Ranking, Totals]
     harmonic: np.ndarray
+    ranker: Ranker | None = None
 
     def batch(self, first: int, last: int) -> dict[Ranking, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Rank and score queries first..last-1; return what is to be added up over batches."""
@@ -90,13 +97,16 @@ class _Pass:
         step = 2 if self.words[-1] else 1
         m, bins = last - first, step * self.bits + 1
         rank_start = self.room[first:last] - self.room[first]
-        counts, hits = np.empty((2, len(excludes), m, bins), np.int64)
-        ranks = np.empty((len(excludes), int(self.room[last] - self.room[first])), np.int64)
-        n_relevant = np.empty((len(excludes), m), np.int64)
-        rank_batch(
-            *self.words, self.bits, first, last, *self.related, np.array(excludes, np.int64), rank_start,
-            counts, hits, ranks, n_relevant,
-        )  # fmt: skip
+        room = int(self.room[last] - self.room[first])
+        if self.ranker is not None:
+            counts, hits, ranks, n_relevant = self.ranker.batch(first, last, excludes, rank_start, room)
+        else:
+            counts, hits = np.empty((2, len(excludes), m, bins), np.int64)
+            ranks, n_relevant = np.empty((len(excludes), room), np.int64), np.empty((len(excludes), m), np.int64)
+            rank_batch(
+                *self.words, self.bits, first, last, *self.related, np.array(excludes, np.int64), rank_start,
+                counts, hits, ranks, n_relevant,
+            )  # fmt: skip
         sums: dict[Ranking, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         for (exclude, expected), with_ratios in self.wanted.items():
             s, total = excludes.index(exclude), self.totals[exclude, expected]
@@ -123,6 +133,7 @@ def _scan(
     wanted: dict[Ranking, bool],
     ks: tuple[int, ...],
     threads: int | None,
+    device: torch.device | None,
 ) -> dict[Ranking, Totals]:
     """Make one pass over the pairs; ``wanted`` says of each ranking whether quotients by hits are needed."""
     totals = {}
@@ -135,6 +146,10 @@ def _scan(
     room = np.concatenate([[0], np.cumsum(np.minimum(np.diff(reached), database.n))]).astype(np.int64)
     harmonic = harmonic_numbers(database.n)
     work = _Pass(kernel_words(query, database), query.bits, related, room, wanted, totals, harmonic)
+    if device is not None:
+        from benchmark.evaluation.accelerated import Ranker
+
+        work.ranker, threads = Ranker(query, database, related, device), 1
     for batch in in_batches(work.batch, query.n, threads):
         for ranking, sums in batch.items():
             totals[ranking].add(*sums)

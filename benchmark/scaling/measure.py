@@ -17,6 +17,8 @@ from benchmark.scaling.task import Task
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    import torch
+
     from benchmark.dataset import Dataset
     from benchmark.evaluation.hamming import Codes
     from benchmark.method import Method
@@ -79,7 +81,7 @@ def measure(task: Task) -> dict[str, Any]:
     rate = measure_encoding(meter, method, TimedVideos(dataset.split("database")), task.steps)
     parameters = method.parameters_count()
     del method, run
-    _evaluate(meter, dataset, task.bits, task.steps)
+    _evaluate(meter, dataset, task.bits, task.steps, machine.accelerator(device))
     trained = meter.phases["training"].seconds
     return {
         "phases": {name: meter.phases[name].to_dict() for name in PHASES},
@@ -115,7 +117,7 @@ def _train(meter: Meter, method: Method, train: TimedVideos, steps: int) -> list
     return measured
 
 
-def _evaluate(meter: Meter, dataset: Dataset, bits: int, times: int) -> None:
+def _evaluate(meter: Meter, dataset: Dataset, bits: int, times: int, device: torch.device | None) -> None:
     """Measure ``evaluate``, every metric of both protocols: the mean of some repetitions on made-up codes."""
     from benchmark.evaluation.evaluator import KS, evaluate
 
@@ -124,7 +126,7 @@ def _evaluate(meter: Meter, dataset: Dataset, bits: int, times: int) -> None:
     with meter.memory("evaluate") as phase:
         began, done = meter.now(), 0
         while done < times or meter.now() - began < AT_LEAST:
-            evaluate(query, database, relevant, labels, plan.protocols_of(dataset), ks=KS)
+            evaluate(query, database, relevant, labels, plan.protocols_of(dataset), ks=KS, device=device)
             done += 1
         phase.seconds = (meter.now() - began) / done
 

@@ -9,6 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,9 @@ from benchmark.evaluation.hamming import Codes, distances2, nearest, pack, unpac
 from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT, Protocol
 from benchmark.registry import ROOT
+
+DEVICES = [torch.device(name) for name in ("cpu", "cuda") if name == "cpu" or torch.cuda.is_available()]
+"""On which ranking by torch is compared with the compiled kernels."""
 
 EVERY = {
     "-".join(options): Protocol(denominator=options[0], self_match=options[1], ties=options[2], zeros=options[3])
@@ -47,6 +51,13 @@ def compare(query, database, query_labels, database_labels, ks, self_retrieval, 
         pack(query), pack(database), query_labels, database_labels, protocols, ks, self_retrieval, threads=2
     )
     assert list(results) == list(protocols)
+    for device in DEVICES:
+        there = evaluate(
+            pack(query), pack(database), query_labels, database_labels, protocols, ks, self_retrieval, device=device
+        )
+        for name, result in results.items():
+            assert np.array_equal(there[name].ap, result.ap), (name, device)
+            assert there[name].metrics == result.metrics, (name, device)
     for name, result in results.items():
         metrics, ap = plain_metrics(
             query, database, query_labels, database_labels, protocols[name], tuple(sorted(ks)), self_retrieval
