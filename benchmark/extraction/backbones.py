@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -108,7 +110,7 @@ def _pool(text: str, tail: str) -> Pooling | None:
     key, _, value = tail.partition("=")
     for pooling in get_args(Pooling):
         if key == "pool" and value == pooling:
-            return pooling  # type: ignore[no-any-return]
+            return pooling
     raise BadInput(
         f"backbone '{text}': cannot read the option '{tail}'", expected=f"pool={'|'.join(get_args(Pooling))}"
     )
@@ -240,6 +242,27 @@ def _bytes() -> torch.dtype:
     import torch
 
     return torch.uint8
+
+
+@contextmanager
+def only_tensors() -> Iterator[None]:
+    """Let ``torch.load`` read nothing but tensors, whatever a library asks of it."""
+    variable = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(variable)
+    os.environ[variable] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before
+
+
+def refuse_pooling(spec: Spec) -> None:
+    """Raise BadInput where a source without a choice of pooling is asked for one."""
+    if spec.pool:
+        raise BadInput(f"backbone '{spec.text}': '{spec.source}:' has one pooling", next_step="leave '?pool=' out")
 
 
 def first_line(error: BaseException) -> str:

@@ -115,9 +115,9 @@ def _snapshot(spec: Spec) -> Path:
         folder = fetched(*SAFE)
         return folder if _found(folder, SAFE) else fetched(*PICKLED)
     except errors.GatedRepoError as error:
-        raise _unreachable(spec, "its authors ask for an agreement first", "accept it there, then 'hf auth login'") from (
-            error
-        )
+        raise _unreachable(
+            spec, "its authors ask for an agreement first", "accept it there, then 'hf auth login'"
+        ) from (error)
     except errors.RevisionNotFoundError as error:
         raise _unreachable(spec, f"there is no revision '{spec.revision}'", "give a branch, tag or commit") from error
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
@@ -167,7 +167,7 @@ def _check_takes_pictures(spec: Spec, config: Any, dual: bool) -> None:
     """Raise BadInput for a model of texts or sounds, before its weights are read."""
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-    cls = MODEL_MAPPING[type(config)] if type(config) in MODEL_MAPPING else None
+    cls = MODEL_MAPPING.get(type(config), None)
     cls = cls[0] if isinstance(cls, tuple) else cls
     takes = "pixel_values" if dual and hasattr(cls, "get_image_features") else getattr(cls, "main_input_name", None)
     if takes != "pixel_values":
@@ -219,11 +219,11 @@ def _pooled(spec: Spec, model: nn.Module, missing: Sequence[str], dual: bool) ->
     no weights for it; else the class token; else the mean over tokens or space.
     """
     if dual and spec.pool in (None, "pooler"):
-        for tower in ("text_model", "text_projection"):
-            if hasattr(model, tower):
-                delattr(model, tower)
+        for unused in ("text_model", "text_projection"):
+            if hasattr(model, unused):
+                delattr(model, unused)
         return _network(model, "embedding", 0)
-    tower = getattr(model, "vision_model", model) if dual else model
+    tower: nn.Module = getattr(model, "vision_model", model) if dual else model
     cls = sum(1 for name, _ in tower.named_parameters() if name.rpartition(".")[2] in CLASS_TOKENS)
     pooling: Pooling | None = spec.pool
     if pooling == "cls" and not cls:
