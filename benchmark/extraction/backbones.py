@@ -94,7 +94,7 @@ def parse(text: str) -> Spec:
     body, _, tail = text.partition("?")
     pool = _pool(text, tail)
     source, colon, name = body.partition(":")
-    if Path(body).is_dir() or (source == "hf" and Path(name).is_dir()):
+    if Path(body).is_dir() or (source == "hf" and name and Path(name).is_dir()):
         return Spec(text, "hf", body if Path(body).is_dir() else name, None, pool)
     if not colon or not name:
         raise BadInput(f"backbone '{text}' is neither a folder nor a known form", expected=FORMS)
@@ -186,7 +186,7 @@ class NetworkBackbone(Backbone):
         import torch
 
         with torch.inference_mode():
-            passes = [self._pass(part) for part in inputs.split(self.batch)]
+            passes = [self._pass(part) for part in inputs.split(self.batch) if len(part)]
             found = torch.cat(passes) if passes else torch.empty(0, self.dim)
         if not torch.isfinite(found).all():
             raise BadInput(
