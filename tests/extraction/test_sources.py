@@ -1,4 +1,4 @@
-"""Other sources of backbones: the hub's cache without a network, timm and torchvision as stand-ins, a user's function."""
+"""Other sources: the hub's cache without a network, stand-ins for timm and torchvision, a user's function."""
 
 from __future__ import annotations
 
