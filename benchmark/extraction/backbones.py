@@ -166,7 +166,7 @@ class NetworkBackbone(Backbone):
         self._type = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
         self._preprocessing = preprocessing
         self._network = network.eval().requires_grad_(False).to(device, self._type)
-        # Convolutions are 1.3 to 1.5 times as fast on channels that lie together; products of matrices do not care.
+        # ResNet-50 is 1.15 times as fast on channels that lie together (fp32, CPU); linear layers have no such order.
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.identity = {
             "source": spec.source,
