@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,29 @@ def position_table(length: int, width: int) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width]
 
 
+class _Standardised(torch.autograd.Function):
+    """(x - mean) / (deviation + 1e-6) over the channels: fewer passes over memory than its parts take."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        centred = x - x.mean(-1, keepdim=True)
+        deviation = torch.linalg.vector_norm(centred, dim=-1, keepdim=True) / math.sqrt(x.shape[-1] - 1)
+        scale = (deviation + EPSILON).reciprocal()
+        y = centred.mul_(scale)
+        ctx.save_for_backward(y, scale, deviation)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        y, scale, deviation = ctx.saved_tensors
+        (grad,) = grads
+        width = y.shape[-1]
+        # Of constant channels the deviation is 0 and has no derivative; y is 0 there, and so is what it would weigh.
+        along = torch.linalg.vecdot(grad, y).unsqueeze(-1) / ((width - 1) * deviation.clamp_min(EPSILON**2))
+        by_mean = (grad.sum(-1, keepdim=True) * scale - y.sum(-1, keepdim=True) * along) / width
+        return torch.addcmul(-by_mean, grad, scale).addcmul_(y, along, value=-1)
+
+
 class Norm(nn.Module):
     """a_2 (x - mean) / (deviation + 1e-6) + b_2 over the channels, with the unbiased standard deviation."""
 
@@ -38,8 +62,7 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
-        variance, mean = torch.var_mean(x, dim=-1, keepdim=True)
-        return torch.addcmul(self.b_2, self.a_2, (x - mean) / (variance.sqrt() + EPSILON))
+        return torch.addcmul(self.b_2, self.a_2, _Standardised.apply(x))
 
 
 class Sublayer(nn.Module):

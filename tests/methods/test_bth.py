@@ -11,6 +11,7 @@ from benchmark.features import FrameShape, MemoryVideos
 from benchmark.method import Run
 from benchmark.seeds import Draws
 from methods.bth import BTH, PRETRAIN, TRAIN, BTHConfig
+from methods.parts.bert import Norm
 from methods.parts.corruption import corrupt
 
 CPU = torch.device("cpu")
@@ -260,3 +261,27 @@ def test_losses_fall(train):
     for entry in run.history:
         for name, values in entry["losses"].items():
             assert values[-1] < 0.9 * values[0], name
+
+
+def test_the_norm_equals_its_formula_with_every_gradient():
+    torch.manual_seed(0)
+    norm = Norm(7).double()
+    torch.nn.init.normal_(norm.a_2)
+    torch.nn.init.normal_(norm.b_2)
+    x = torch.randn(3, 5, 7, dtype=torch.float64, requires_grad=True)
+    inputs = (x, norm.a_2, norm.b_2)
+    deviation = x.std(-1, keepdim=True)
+    expected = norm.a_2 * (x - x.mean(-1, keepdim=True)) / (deviation + 1e-6) + norm.b_2
+    torch.testing.assert_close(norm(x), expected, rtol=1e-12, atol=1e-12)
+    weights = torch.randn_like(expected)
+    for ours, theirs in zip(
+        *(torch.autograd.grad((y * weights).sum(), inputs) for y in (norm(x), expected)), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
+
+
+def test_the_norm_of_equal_channels_is_its_bias_and_has_finite_gradients():
+    norm, x = Norm(6), torch.full((2, 6), 3.0, requires_grad=True)
+    norm(x).sum().backward()
+    assert torch.equal(norm(x), norm.b_2.expand(2, 6))
+    assert x.grad.isfinite().all()
