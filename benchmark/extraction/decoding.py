@@ -1,8 +1,8 @@
 """Reading a video file with PyAV: every frame is decoded in order, and only those that are wanted become RGB.
 
-The packets are listed first, without decoding, which nearly always says which frames will be wanted. What counts is what was
-decoded: where that differs from the packets (no times in them, a part that is damaged), the frames are chosen from the
-decoded ones and the file is decoded once more.
+The packets are listed first, without decoding, which nearly always says which frames will be wanted. What counts is
+what was decoded: where that differs from the packets (no times in them, a part that is damaged), the frames are
+chosen from the decoded ones and the file is decoded once more.
 
 A decoder works on one thread: with as many videos at a time as there are workers that is the faster way to use the
 cores, and the place at which a damaged file fails does not depend on timing.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
         wanted = set(map(int, chosen))
         if not wanted <= found.kept.keys():
             found = _decode(path, wanted, len(found.timeline))
-    except OSError as error:  # FFmpeg's own errors are OSErrors or ValueErrors as well
+    except OSError as error:
         raise Unreadable(_told(error)) from error
     assert found.timeline is not None
     frames = np.stack([found.kept[int(place)] for place in chosen])
@@ -202,7 +202,7 @@ def _upright(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels
-    (a, b), (c, d) = np.frombuffer(matrix, np.int32).reshape(3, 3)[:2, :2].tolist()
+    (a, b), (c, d) = np.frombuffer(cast("bytes", matrix), np.int32).reshape(3, 3)[:2, :2].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         pixels, a, d = pixels.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

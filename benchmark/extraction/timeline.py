@@ -42,10 +42,10 @@ class Timeline:
 def timeline(times: Sequence[int | None], durations: Sequence[int | None], tick: float, rate: float) -> Timeline:
     """Return the timeline of frames from what the file says of each.
 
-    times: presentation times in ticks of ``tick`` seconds. Formats without them (AVI) give the times of decoding, out of
-    order: they are sorted, as the frames themselves come in order. Where a frame has no time, or all have the same,
-    all frames count as equally long, at ``rate`` frames per second. durations: the last one says how long the last frame
-    stays; where the file does not, that is the median step.
+    times: presentation times in ticks of ``tick`` seconds. Formats without them (AVI) give the times of decoding, out
+    of order: they are sorted, as the frames themselves come in order. Where a frame has no time, or all have the
+    same, all frames count as equally long, at ``rate`` frames per second. durations: the last one says how long the
+    last frame stays; where the file does not, that is the median step.
     """
     n = len(times)
     known = np.array(sorted(time for time in times if time is not None), dtype=np.int64)
