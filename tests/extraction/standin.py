@@ -62,5 +62,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     install()
     from benchmark.cli import main
+    from benchmark.extraction import job
 
+    job.SHARD_SECONDS = float(os.environ.get("STANDIN_SHARD_SECONDS", job.SHARD_SECONDS))
     sys.exit(main(sys.argv[1:]))
