@@ -20,7 +20,10 @@ KINDS = {8: "0", 12: "2", 16: "6", 0: "3-right", 2: "5-grows", 4: "1-cuts-to-7"}
 """Class of moving digits -> the folder of its videos."""
 
 FORMATS = (("avi", "mpeg4", "yuv420p"), ("mp4", "libx264", "yuv420p"), ("mkv", "mjpeg", "yuvj420p"))
-RECORDS = {"conmh": ["conmh.size=mini"], "chain": ["chain.width=32", "chain.depth=1", "chain.heads=2"], "itq": []}
+CHANCE = 0.1
+"""mAP@5 of a random order is about 0.07 with six equal classes."""
+
+METHODS = {"conmh": ["conmh.size=mini"], "chain": ["chain.width=32", "chain.depth=1", "chain.heads=2"], "itq": []}
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +58,13 @@ def test_from_video_files_to_a_page_with_pictures(videos, tmp_path):
     with h5py.File(out / "train.h5") as file:
         assert {name.rpartition(".")[2] for name in file["video"].asstr()} == {"avi", "mp4", "mkv"}
 
-    settings = [setting for values in RECORDS.values() for setting in values]
+    settings = [setting for values in METHODS.values() for setting in values]
     printed = run(
-        *(sys.executable, "-m", "benchmark", "run", "--methods", *RECORDS, "--datasets", out, "--bits", 16),
+        *(sys.executable, "-m", "benchmark", "run", "--methods", *METHODS, "--datasets", out, "--bits", 16),
         *("--epochs", 3, "--set", *settings, "--device", "cpu", "--results", results, "--cache", cache),
     )
-    scores = {m: float(v) for m, v in re.findall(r"(\w+) on digits, 16 bits, seed 0: mAP@5 ([\d.]+)", printed)}
-    assert scores.keys() == RECORDS.keys() and all(score > 1 / 6 for score in scores.values()), scores
+    scores = {m: float(v) for m, v in re.findall(r"(\w+)(?::\w+)? on digits, 16 bits, seed 0: mAP@5 ([\d.]+)", printed)}
+    assert scores.keys() == METHODS.keys() and min(scores.values()) > CHANCE, scores
     page = (results / "html" / "index.html").read_text(encoding="utf-8")
     assert len(re.findall(r"data:image/(?:png|jpeg);base64,", page)) >= 12
     assert len(list(results.glob("digits/data-*/previews/*.jpg"))) >= 12
