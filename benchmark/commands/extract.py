@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,7 @@ def _add_work(group: Any) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     _check(args)
+    _check_decoder()
     from benchmark import environment, machine
     from benchmark.extraction import job
     from benchmark.extraction.pipeline import Recipe
@@ -112,6 +114,11 @@ def _check(args: argparse.Namespace) -> None:
         raise BadInput("--query-share is out of range", expected="between 0 and 1", found=args.query_share)
     if args.videos.resolve() == args.out.resolve():
         raise BadInput("is the folder of the videos", file=args.out, next_step="give --out another folder")
+
+
+def _check_decoder() -> None:
+    if importlib.util.find_spec("av") is None:
+        raise BadInput("extract needs the package av", next_step="pip install -e '.[extract]'")
 
 
 def _workers(device: torch.device) -> int:

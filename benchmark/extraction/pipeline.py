@@ -1,6 +1,7 @@
 """Videos to features: threads decode and prepare clips while the backbone works on those that are ready.
 
-The backbone is called with the frames of one video at a time, in blocks of at most ``batch`` frames. So a video's
+The backbone is called with the frames of one video at a time, in blocks of at most ``batch`` frames, as equal as they
+can be. So a video's
 features are a function of the video alone, and not of which other videos happened to be left: an interrupted
 extraction gives the bytes of an uninterrupted one, with any number of workers. Videos come out in the order in which
 they were asked for.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video
 from benchmark.extraction.decoding import Unreadable, library_versions, read_clip
 from benchmark.extraction.thumbnails import thumbnail
@@ -33,9 +35,10 @@ AHEAD = 2
 
 
 class Frames(Protocol):
-    """What the pipeline asks of a backbone."""
+    """What the pipeline asks of a backbone; ``batch``: frames that go through the network at a time, which it sets."""
 
     dim: int
+    batch: int
 
     def prepare(self, frames: Tensor) -> Tensor:
         """Take uint8 (T, 3, H, W) RGB to the network's input, float (T, 3, h, w); called in the decoding threads."""
@@ -58,6 +61,12 @@ class Recipe:
     thumbnails: bool
     batch: int
     workers: int
+
+    @property
+    def block(self) -> int:
+        """Return how many frames go through the backbone at a time: a video's, or equal parts of at most ``batch``."""
+        total = self.views * self.frames
+        return -(-total // -(-total // self.batch))
 
 
 @dataclass
@@ -107,6 +116,7 @@ def extract(
     busy: Busy,
 ) -> Iterator[Outcome]:
     """Yield the outcome of every video in order. ``videos``: each with what is known of an earlier state of it."""
+    backbone.batch = recipe.block
     with ThreadPoolExecutor(recipe.workers, thread_name_prefix="decode") as pool:
         pending: deque[Future[_Ready]] = deque()
         todo = iter(videos)
@@ -158,8 +168,7 @@ def made_with(recipe: Recipe) -> str:
     """Return the software that decodes, and how many frames the backbone is given at a time."""
     import torch
 
-    block = min(recipe.batch, recipe.views * recipe.frames)
-    return f"{library_versions()}, torch {torch.__version__}, {block} frames at a time"
+    return f"{library_versions()}, torch {torch.__version__}, {recipe.block} frames at a time"
 
 
 def _finish(ready: _Ready, backbone: Frames, recipe: Recipe, busy: Busy) -> Outcome:
@@ -168,9 +177,12 @@ def _finish(ready: _Ready, backbone: Frames, recipe: Recipe, busy: Busy) -> Outc
     done = ready.outcome
     if not ready.inputs:
         return done
-    with busy.stage("backbone"):
-        inputs = torch.cat(ready.inputs)
-        values = torch.cat([backbone.features(block) for block in inputs.split(recipe.batch)])
+    try:
+        with busy.stage("backbone"):
+            inputs = torch.cat(ready.inputs)
+            values = torch.cat([backbone.features(block) for block in inputs.split(recipe.block)])
+    except BadInput as error:
+        return Outcome(done.video, str(error))
     if not torch.isfinite(values).all():
         return Outcome(done.video, "the backbone's features of it are not all finite numbers")
     features = values.numpy().reshape(recipe.views, recipe.frames, backbone.dim)

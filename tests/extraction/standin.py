@@ -23,13 +23,14 @@ class TinyBackbone:
         self.spec, self.dim = spec, DIM
         self.identity = {"source": "stand-in", "name": spec, "precision": "fp32"}
         self.kernels = torch.randn(DIM // 4, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
-        self.calls = []
+        self.batch, self.calls = 1, []
 
     def prepare(self, frames):
         assert frames.dtype == torch.uint8 and frames.shape[1] == 3
         return torch.nn.functional.interpolate(frames.float() / 255, (SIDE, SIDE), mode="area")
 
     def features(self, inputs):
+        assert len(inputs) <= self.batch
         self.calls.append(len(inputs))
         time.sleep(float(os.environ.get("STANDIN_SECONDS", "0")))
         with torch.no_grad():
