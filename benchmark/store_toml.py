@@ -19,12 +19,12 @@ def declaration(
 
     owners: split -> the split whose feature file it shares. labels: of the splits that have some.
     """
-    lines = [f"# made by: python -m benchmark convert --dataset {_text(argument)} --dtype {dtype}"]
+    lines = [f"# made by: python -m benchmark convert --dataset {text(argument)} --dtype {dtype}"]
     if re.match(NAME, dataset.name):
-        lines.append(f"name = {_text(dataset.name)}")
-    lines += [f"title = {_text(dataset.title)}", f"source = {_text(dataset.source)}"]
+        lines.append(f"name = {text(dataset.name)}")
+    lines += [f"title = {text(dataset.title)}", f"source = {text(dataset.source)}"]
     if tuple(dataset.classes) != numbered_classes(len(dataset.classes)):
-        lines.append(f"classes = [{', '.join(map(_text, dataset.classes))}]")
+        lines.append(f"classes = [{', '.join(map(text, dataset.classes))}]")
     shared = _shared(dataset, owners, labels)
     lines += [f'{split} = "{other}"' for split, other in shared.items()]
     for split in SPLITS:
@@ -43,9 +43,9 @@ def _shared(dataset: Dataset, owners: Mapping[str, str], labels: Mapping[str, np
 
 
 def _table(name: str, values: Mapping[str, object]) -> list[str]:
-    return ["", f"[{name}]", *(f"{key} = {_text(value)}" for key, value in values.items())] if values else []
+    return ["", f"[{name}]", *(f"{key} = {text(value)}" for key, value in values.items())] if values else []
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     """Return a string or a number as TOML, which for these is JSON but for one character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

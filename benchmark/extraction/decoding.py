@@ -1,0 +1,213 @@
+"""Reading a video file with PyAV: every frame is decoded in order, and only those that are wanted become RGB.
+
+The packets are listed first, without decoding, which nearly always says which frames will be wanted. What counts is
+what was decoded: where that differs from the packets (no times in them, a part that is damaged), the frames are
+chosen from the decoded ones and the file is decoded once more.
+
+A decoder works on one thread: with as many videos at a time as there are workers that is the faster way to use the
+cores, and the place at which a damaged file fails does not depend on timing.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from benchmark.extraction.timeline import Timeline, timeline
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+ENDS_EARLY = 0.95
+"""A Matroska file whose packets end before this share of the duration in its header is cut short (ours)."""
+
+
+class Unreadable(Exception):
+    """A file that gives no clip, with the reason."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Sampled frames of a video, upright.
+
+    frames: uint8 (T, height, width, 3), RGB. decoded: frames that the video has, as far as it decodes. seconds: their
+    duration. damage: why that is not all of the file, empty for a whole one.
+    """
+
+    frames: np.ndarray
+    decoded: int
+    seconds: float
+    damage: str
+
+
+@dataclass
+class _Listing:
+    """What a file says of its frames without being decoded; ``promised`` is the header's count, 0 if there is none."""
+
+    timeline: Timeline | None
+    packets: int
+    promised: int
+    damage: str
+
+
+@dataclass
+class _Pass:
+    """What one decoding pass found: the frames' times, those that were kept, and what stopped it before the end."""
+
+    timeline: Timeline | None
+    kept: dict[int, np.ndarray]
+    damage: str
+
+
+def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
+    """Return ``count`` frames of a video by ``timeline.RULE``; raises Unreadable with the reason.
+
+    A file that cannot be decoded to its end, has damaged frames, or fewer frames than its header says is unreadable,
+    unless ``allow_partial``: then the frames before the first damage are the video. Frames are turned and mirrored as
+    the file's display matrix says; pixels that are not square stay as stored. A video that changes its size in the
+    middle has the size of its first sampled frame. Safe to call from several threads.
+    """
+    if path.is_dir():
+        raise Unreadable("is a folder, not a file")
+    try:
+        if not path.stat().st_size:
+            raise Unreadable("is empty (0 bytes)")
+        listing = _list(path)
+        guess = () if listing.timeline is None else listing.timeline.sample(count)
+        found = _decode(path, set(map(int, guess)))
+        damage = "; ".join(filter(None, (listing.damage, found.damage)))
+        if found.timeline is None:
+            raise Unreadable(f"no frame can be decoded{f': {damage}' if damage else ''}")
+        if damage and not allow_partial:
+            raise Unreadable(damage)
+        chosen = found.timeline.sample(count)
+        wanted = set(map(int, chosen))
+        if not wanted <= found.kept.keys():
+            found = _decode(path, wanted, len(found.timeline))
+    except OSError as error:
+        raise Unreadable(_told(error)) from error
+    assert found.timeline is not None
+    frames = np.stack([found.kept[int(place)] for place in chosen])
+    return Clip(frames, len(found.timeline), found.timeline.seconds, damage)
+
+
+@functools.cache
+def library_versions() -> str:
+    """Return the decoder's name and versions, and silence what FFmpeg prints about damaged files."""
+    import av
+    import av.logging
+
+    av.logging.set_level(None)
+    numbers = av.library_versions["libavcodec"]
+    return f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, numbers))}"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    library_versions()
+    import av
+    from av.stream import Disposition
+
+    try:
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise Unreadable(f"is no video that FFmpeg reads ({_told(error)})") from error
+    with container:
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams:
+            raise Unreadable("has no video stream" + (", only sound" if container.streams.audio else ""))
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise Unreadable(f"has a video stream of a codec that this FFmpeg does not decode ({stream.type})")
+        stream.codec_context.thread_count = 1
+        yield container, stream
+
+
+def _list(path: Path) -> _Listing:
+    import av
+
+    times: list[int | None] = []
+    durations: list[int | None] = []
+    packets, ends, damage = 0, 0.0, ""
+    with _opened(path) as (container, stream):
+        try:
+            for packet in container.demux():
+                if packet.pts is not None and packet.time_base is not None:
+                    ends = max(ends, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream_index != stream.index or not packet.size:
+                    continue
+                packets += 1
+                if not packet.is_discard:
+                    times.append(packet.pts)
+                    durations.append(packet.duration)
+        except (av.FFmpegError, ValueError) as error:
+            damage = f"reading fails after {packets} frames ({_told(error)})"
+        promised = stream.frames
+        if not damage and packets < promised - 1:
+            damage = f"is cut short: its header says {promised} frames, it holds {packets}"
+        stated = (container.duration or 0) / 1e6
+        if not damage and "matroska" in container.format.name and ends < ENDS_EARLY * stated:
+            damage = f"is cut short: its header says {stated:.1f} s, it holds {ends:.1f} s"
+        return _Listing(_timeline(times, durations, stream), packets, promised, damage)
+
+
+def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
+    """Decode up to the first damage, or ``limit`` frames, and keep the frames at the ``wanted`` positions."""
+    import av
+
+    times: list[int | None] = []
+    durations: list[int | None] = []
+    kept: dict[int, np.ndarray] = {}
+    size: tuple[int, int] | None = None
+    damage = ""
+    with _opened(path) as (container, stream):
+        try:
+            for frame in container.decode(stream):
+                if frame.is_corrupt:
+                    damage = f"frame {len(times) + 1} is damaged"
+                if damage or len(times) == limit:
+                    break
+                if len(times) in wanted:
+                    size = size or (frame.width, frame.height)
+                    kept[len(times)] = _upright(frame, size)
+                times.append(frame.pts)
+                durations.append(frame.duration)
+        except (av.FFmpegError, ValueError) as error:
+            damage = f"decoding fails after {len(times)} frames ({_told(error)})"
+        return _Pass(_timeline(times, durations, stream), kept, damage)
+
+
+def _timeline(times: list[int | None], durations: list[int | None], stream: VideoStream) -> Timeline | None:
+    if not times:
+        return None
+    rate = stream.average_rate or stream.guessed_rate
+    return timeline(times, durations, float(stream.time_base or 0), float(rate or 0))
+
+
+def _upright(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """Return a frame as uint8 (height, width, 3), turned as its display matrix says.
+
+    The matrix takes a pixel (x, y) to (a x + c y, b x + d y); only quarter turns and mirrors are followed.
+    """
+    width, height = size
+    pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    (a, b), (c, d) = np.frombuffer(cast("bytes", matrix), np.int32).reshape(3, 3)[:2, :2].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong, without the path that the caller names."""
+    return str(getattr(error, "strerror", None) or error)

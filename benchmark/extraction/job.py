@@ -1,0 +1,231 @@
+"""One extraction: what is asked for, what is left to do, doing it, and the files at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.atomic import write_json
+from benchmark.dataset import SPLITS
+from benchmark.errors import BadInput
+from benchmark.extraction.collection import Video, collect
+from benchmark.extraction.labels import Labels, read_labels
+from benchmark.extraction.output import Dataset, Row, attributes, write_dataset, write_table
+from benchmark.extraction.pipeline import Augment, Busy, Outcome, Recipe, extract
+from benchmark.extraction.splits import Splits, draw_splits, read_groups, read_splits
+from benchmark.extraction.timeline import RULE
+from benchmark.extraction.work import Entry, WorkArea
+from benchmark.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchmark.extraction.backbones import Backbone
+
+SHARD_BYTES, SHARD_SECONDS = 16 * 2**20, 10.0
+"""A batch of finished videos is written when it has this size, or its first video is this old (ours)."""
+
+REPORT = "extract.json"
+
+
+@dataclass(frozen=True)
+class Views:
+    """How views after the first are made: ``make(frames, seed, name, view)``, and the version of the recipe."""
+
+    make: Callable[[Tensor, int, str, int], Tensor]
+    version: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for, read and checked. ``notes``: sentences for the user about the tables and the labels."""
+
+    videos: Sequence[Video]
+    labels: Labels
+    splits: Splits
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of it. ``rows``: one per video of a split; ``new``: videos that this call extracted."""
+
+    rows: Sequence[Row]
+    splits: Splits
+    new: int
+    busy: Busy
+    wall: float
+    missing: Sequence[str]
+
+    def count(self, status: str) -> int:
+        """Return how many videos are ``ok``, ``partial`` or ``failed``."""
+        return sum(row.status == status for row in self.rows)
+
+
+def plan(
+    folder: Path, out: Path, labels: Path | None, splits: Path | None, groups: Path | None, share: float, seed: int
+) -> Plan:
+    """Collect the videos and decide on labels and splits; raises BadInput."""
+    videos = collect(folder, out)
+    said, strangers = read_labels(videos, labels)
+    notes = _strangers(labels, strangers)
+    if splits is not None:
+        chosen, strangers = read_splits(videos, splits)
+        notes += _strangers(splits, strangers)
+    else:
+        grouped, strangers = read_groups(videos, groups)
+        notes += _strangers(groups, strangers)
+        chosen = draw_splits(videos, said, grouped, share, seed)
+    used = {name for names in chosen.values() for name in names}
+    if len(used) < len(videos):
+        notes.append(f"{len(videos) - len(used):,} videos of the folder are in no split and are left out")
+    without = sum(not said.of.get(name) for name in used)
+    if not said.classes:
+        notes.append(
+            "no video has a label: methods can be trained and videos encoded, but every score will be 0; "
+            "give --labels, or lay the videos in one folder per class"
+        )
+    elif without:
+        notes.append(f"{without:,} videos have no label and are relevant to nothing")
+    return Plan([video for video in videos if video.name in used], said, chosen, notes)
+
+
+def _strangers(table: Path | None, count: int) -> list[str]:
+    return [f"{table}: {count:,} rows name no video of the folder"] if count else []
+
+
+def run(
+    asked: Plan, out: Path, backbone: Backbone, views: Views | None, recipe: Recipe, seed: int, dtype: str
+) -> Report:
+    """Extract what is missing and write the dataset; raises BadInput.
+
+    Finished videos are kept batch by batch. The dataset is not written while a split has no video; ``Report.missing``
+    then names it.
+    """
+    settings = _settings(backbone, views, recipe, seed, dtype)
+    augment: Augment | None = None
+    if views is not None:
+        make = views.make
+        augment = lambda frames, name, view: make(frames, seed, name, view)  # noqa: E731
+    began, busy = time.perf_counter(), Busy()
+    with _writing(out), WorkArea.opened(out, settings, dtype) as work:
+        failed, new = _extract(asked.videos, work, backbone, augment, recipe, busy)
+        wall = time.perf_counter() - began
+        rows = [_row(video, work, failed.get(video.name, "")) for video in asked.videos]
+        done = {row.name for row in rows if row.entry is not None}
+        splits = {split: [name for name in names if name in done] for split, names in asked.splits.items()}
+        missing = [split for split in SPLITS if not splits[split]]
+        if not missing:
+            described = attributes(settings, backbone.spec)
+            write_dataset(Dataset(out, splits, asked.labels, described, recipe.thumbnails), work)
+        write_table(out, rows, asked.splits, asked.labels)
+        report = Report(rows, splits, new, busy, wall, missing)
+        write_json(out / REPORT, _told(report, settings, recipe))
+    return report
+
+
+def _extract(
+    videos: Sequence[Video], work: WorkArea, backbone: Backbone, augment: Augment | None, recipe: Recipe, busy: Busy
+) -> tuple[dict[str, str], int]:
+    """Extract what the work area lacks; return the reasons of those that failed, and how many were extracted anew."""
+    todo = [(video, known) for video in videos for fresh, known in [_known(video, work, recipe)] if not fresh]
+    failed: dict[str, str] = {}
+    batch: list[tuple[Entry, np.ndarray, bytes]] = []
+    new, began = 0, time.monotonic()
+    with Progress("extract") as progress:
+        progress.phase(f"{len(todo):,} of {len(videos):,}", len(todo))
+        try:
+            for outcome in extract(todo, backbone, augment, recipe, busy):
+                progress.advance(1)
+                if outcome.reason or outcome.entry is None:
+                    failed[outcome.video.name] = outcome.reason
+                    continue
+                began = began if batch else time.monotonic()
+                batch.append(_item(outcome, outcome.entry, work))
+                new += not outcome.kept
+                full = sum(features.nbytes for _, features, _ in batch) >= SHARD_BYTES
+                if full or time.monotonic() - began >= SHARD_SECONDS:
+                    work.add(batch)
+                    batch = []
+        finally:
+            work.add(batch)
+    return failed, new
+
+
+def _known(video: Video, work: WorkArea, recipe: Recipe) -> tuple[bool, Entry | None]:
+    """Say whether a video's features are of the file as it is, and what is known of an earlier state of it."""
+    entry = work.entries.get(video.name)
+    if video.problem or entry is None:
+        return False, None
+    if (entry.damage and not recipe.allow_partial) or (recipe.thumbnails and not entry.thumbnail):
+        return False, None
+    try:
+        state = video.path.stat()
+    except OSError:
+        return False, entry
+    return (state.st_size, state.st_mtime_ns) == (entry.size, entry.mtime_ns), entry
+
+
+def _item(outcome: Outcome, entry: Entry, work: WorkArea) -> tuple[Entry, np.ndarray, bytes]:
+    if outcome.kept:
+        return entry, work.features(entry.name), work.thumbnail(entry.name)
+    features = outcome.features
+    assert features is not None
+    if work.dtype == np.float16 and np.abs(features).max() > np.finfo(np.float16).max:
+        raise BadInput(
+            "a feature does not fit float16", file=outcome.video.path, expected="65504 at most",
+            found=f"{np.abs(features).max():g}", next_step="use --dtype float32 and another --out",
+        )  # fmt: skip
+    return entry, features, outcome.thumbnail
+
+
+def _row(video: Video, work: WorkArea, reason: str) -> Row:
+    entry = None if reason else work.entries[video.name]
+    if entry is None:
+        return Row(video.name, "failed", reason, None)
+    return Row(video.name, "partial" if entry.damage else "ok", entry.damage, entry)
+
+
+def _settings(backbone: Backbone, views: Views | None, recipe: Recipe, seed: int, dtype: str) -> dict[str, Any]:
+    """Return what decides the numbers; the views' seed only where there are views to draw."""
+    drawn = {} if views is None else {"views_seed": seed, "views_recipe": views.version}
+    return {
+        "backbone": dict(backbone.identity),
+        "frames": recipe.frames,
+        "sampling": RULE,
+        "views": recipe.views,
+        "dtype": dtype,
+        **drawn,
+    }
+
+
+def _told(report: Report, settings: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    return {
+        "settings": settings,
+        "videos": {status: report.count(status) for status in ("ok", "partial", "failed")},
+        "extracted_by_this_call": report.new,
+        "splits": {split: len(names) for split, names in report.splits.items()},
+        "busy_seconds": report.busy.seconds,
+        "wall_seconds": report.wall,
+        "workers": recipe.workers,
+        "failed": {row.name: row.reason for row in report.rows if row.status == "failed"},
+    }
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Turn what the disk says into one sentence; what reading a video says is told with the video."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"cannot be written ({error.strerror or error})",
+            file=out,
+            next_step="make room; the same command goes on with the videos that are left",
+        ) from error

@@ -1,0 +1,182 @@
+"""The dataset that an extraction ends with: HDF5 and labels per split, thumbnails, ``dataset.toml``, ``videos.csv``."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark import __version__
+from benchmark.atomic import replacing, sweep, write_bytes, write_text
+from benchmark.dataset import SPLITS
+from benchmark.dataset_toml import FILE, NAME
+from benchmark.extraction.collection import SEPARATOR
+from benchmark.extraction.labels import Labels
+from benchmark.extraction.splits import Splits
+from benchmark.extraction.thumbnails import ENDING
+from benchmark.extraction.work import Entry, WorkArea
+from benchmark.store_file import create_contiguous
+from benchmark.store_toml import text
+
+TABLE, PREVIEWS, CONTENT = "videos.csv", "previews", "content"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is written. attributes: how every feature was made, as text; splits: names of finished videos only."""
+
+    out: Path
+    splits: Splits
+    labels: Labels
+    attributes: Mapping[str, str]
+    thumbnails: bool
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Return split -> the split whose file it shares: one with the same videos."""
+        return {name: next(other for other in SPLITS if self.splits[other] == self.splits[name]) for name in SPLITS}
+
+
+def write_dataset(dataset: Dataset, work: WorkArea) -> None:
+    """Write the files of all splits, and ``dataset.toml`` last: without it the folder does not open.
+
+    A feature file that holds the same already is kept. Raises OSError.
+    """
+    out, owners = dataset.out, dataset.owners
+    sweep(out)
+    (out / FILE).unlink(missing_ok=True)
+    for name in SPLITS:
+        own = owners[name] == name
+        names = dataset.splits[name]
+        if own:
+            _write_split(dataset, name, work)
+            with replacing(out / f"{name}.npy") as temporary, open(temporary, "wb") as stream:
+                np.save(stream, dataset.labels.matrix(names), allow_pickle=False)
+        else:
+            for path in (out / f"{name}.h5", out / f"{name}.npy"):
+                path.unlink(missing_ok=True)
+        _write_previews(out / PREVIEWS / name, names if own and dataset.thumbnails else (), work)
+    write_text(out / FILE, _declaration(dataset, owners))
+
+
+def _write_split(dataset: Dataset, split: str, work: WorkArea) -> None:
+    path, names = dataset.out / f"{split}.h5", dataset.splits[split]
+    entries = [work.entries[name] for name in names]
+    attributes = {**dataset.attributes, "software": " | ".join(sorted({entry.made_with for entry in entries}))}
+    known = [
+        [entry.name, entry.sha256, entry.frames, entry.seconds, entry.damage, entry.made_with] for entry in entries
+    ]
+    attributes[CONTENT] = hashlib.sha256(json.dumps([attributes, known]).encode()).hexdigest()
+    if _content(path) == attributes[CONTENT]:
+        return
+    views, frames, dim = work.features(names[0]).shape
+    shape = (len(names), *((views,) if views > 1 else ()), frames, dim)
+    with replacing(path) as temporary:
+        offset = create_contiguous(temporary, shape, work.dtype.newbyteorder("<"), attributes)
+        with open(temporary, "r+b") as stream:
+            stream.seek(offset)
+            for name in names:
+                stream.write(np.ascontiguousarray(work.features(name), work.dtype.newbyteorder("<")).data)
+        _describe(temporary, entries)
+
+
+def _describe(path: Path, entries: Sequence[Entry]) -> None:
+    """Add what is known of each video, in the order of the features."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        for key, values in {
+            "video": [entry.name for entry in entries],
+            "sha256": [entry.sha256 for entry in entries],
+            "damage": [entry.damage for entry in entries],
+        }.items():
+            file.create_dataset(key, data=values, dtype=h5py.string_dtype())
+        file["video_frames"] = np.array([entry.frames for entry in entries], np.int64)
+        file["video_seconds"] = np.array([entry.seconds for entry in entries], np.float64)
+
+
+def _content(path: Path) -> str | None:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get(CONTENT))
+    except OSError:
+        return None
+
+
+def _write_previews(folder: Path, names: Sequence[str], work: WorkArea) -> None:
+    """Make the folder hold just the thumbnails of the videos, named by row."""
+    if not names:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    for row, name in enumerate(names):
+        path, data = folder / f"{row}{ENDING}", work.thumbnail(name)
+        if not path.is_file() or path.read_bytes() != data:
+            write_bytes(path, data)
+    for path in folder.glob(f"*{ENDING}"):
+        if not path.stem.isdecimal() or int(path.stem) >= len(names):
+            path.unlink()
+
+
+def _declaration(dataset: Dataset, owners: Mapping[str, str]) -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.out.resolve().name).lstrip("._-")
+    lines = ["# made by: python -m benchmark extract"]
+    lines += [f"name = {text(name)}"] if re.match(NAME, name) else []
+    lines.append(f"source = {text('extracted from a folder of videos with ' + dataset.attributes['backbone'])}")
+    lines += [f"classes = [{', '.join(map(text, dataset.labels.classes))}]"] if dataset.labels.classes else []
+    shared = {"database": "train"} if owners["database"] == "train" else {}
+    shared |= {"query": "database"} if owners["query"] == owners["database"] else {}
+    lines += [f'{split} = "{other}"' for split, other in shared.items()]
+    for split in SPLITS:
+        if split not in shared:
+            owner = owners[split]
+            lines += ["", f"[{split}]", f'features = "{owner}.h5"', f'labels = "{owner}.npy"']
+            lines += [f'previews = "{PREVIEWS}/{owner}"'] if dataset.thumbnails else []
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of ``videos.csv``; ``reason``: why there are no features (``entry`` is None), or what is damaged."""
+
+    name: str
+    status: str
+    reason: str
+    entry: Entry | None
+
+
+def write_table(out: Path, rows: Sequence[Row], splits: Splits, labels: Labels) -> None:
+    """Write ``videos.csv``: a line per video. ``--labels`` and ``--splits`` take it again. Raises OSError."""
+    of: dict[str, list[str]] = {}
+    for split in SPLITS:
+        for name in splits[split]:
+            of.setdefault(name, []).append(split)
+    with replacing(out / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["video", "split", "label", "frames", "seconds", "sha256", "status", "reason"])
+        for row in rows:
+            entry = row.entry
+            known = (entry.frames, entry.seconds, entry.sha256) if entry else ("", "", "")
+            lists = (SEPARATOR.join(of.get(row.name, ())), SEPARATOR.join(labels.of.get(row.name, ())))
+            table.writerow([row.name, *lists, *known, row.status, row.reason])
+
+
+def attributes(settings: Mapping[str, object], spec: str) -> dict[str, str]:
+    """Return how features were made, as text for HDF5."""
+    out = {"made_by": f"video-hashing-benchmark {__version__}", "backbone": spec}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            out |= {f"{key}.{part}": str(said) for part, said in value.items()}
+        else:
+            out[key] = str(value)
+    return out
