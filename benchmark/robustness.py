@@ -168,7 +168,7 @@ def check_clean(made: Codes, stored: Codes) -> None:
 
 
 def _losses(table: np.ndarray) -> list[Loss]:
-    """Return the loss of each condition from AP (queries, 1 + conditions), clean first; a query is compared to itself."""
+    """Return the loss of each condition from AP (queries, 1 + conditions), clean first, query by query."""
     lost = table[:, :1] - table[:, 1:]
     low, high = bootstrap_interval(lost, seed=SEED)
     means = lost.mean(axis=0)
