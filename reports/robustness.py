@@ -93,11 +93,15 @@ def head(condition: Condition) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A condition's lost share in percent, and below it the loss in mAP with its interval over queries."""
+    """A condition's lost share in percent, and below it the loss in mAP with its interval over queries.
+
+    ``sure`` says that the interval leaves out 0.
+    """
 
     text: str
     deviation: str = ""
     interval: str = ""
+    sure: bool = False
 
 
 def intervals(
@@ -175,7 +179,8 @@ def _cell(line: Line, preset: str, condition: Condition, ends: tuple[float, floa
     text = style.NOTHING if share is None else f"{signed(100 * share, 1)} %"
     deviation = "" if spread is None else f"±{100 * spread:.1f}"
     within = "" if ends is None else f" [{signed(ends[0])}, {signed(ends[1])}]"
-    return Cell(text, deviation, "" if lost is None else f"{signed(lost)}{within}")
+    sure = ends is not None and not ends[0] <= 0 <= ends[1]
+    return Cell(text, deviation, "" if lost is None else f"{signed(lost)}{within}", sure)
 
 
 def signed(value: float, decimals: int = style.DECIMALS) -> str:
