@@ -22,8 +22,8 @@ def fill_from_toml(args: argparse.Namespace) -> None:
     """Fill in, from ``args.config``, the options that the command line left out.
 
     The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``epochs``, ``device``, ``precision``,
-    ``rerun``, ``robustness``, ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings. Raises BadInput
-    on anything else.
+    ``rerun``, ``robustness``, ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings.
+    Raises BadInput on anything else.
     """
     if args.config is None:
         return

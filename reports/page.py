@@ -82,7 +82,14 @@ def render(
     for part, group in zip(sections, groups, strict=True):
         part["entries"] = provenance.entries(group, known)
     return environment.get_template("page.html.j2").render(
-        css=Markup(_text("style.css") + _palette_css() + css + _text("gallery.css") + gallery.css(sections) + _own_css(sections)),
+        css=Markup(
+            _text("style.css")
+            + _palette_css()
+            + css
+            + _text("gallery.css")
+            + gallery.css(sections)
+            + _own_css(sections)
+        ),
         script=Markup("".join(_text(name) for name in SCRIPTS)),
         summary=_summary(groups, damaged),
         sections=sections,

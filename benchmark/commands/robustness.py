@@ -95,7 +95,6 @@ def open_named(arguments: Sequence[str] | None, roots: Roots) -> Opened:
 def open_again(results: Path, records: Iterable[Record], roots: Roots) -> Opened:
     """Open the data of records by the arguments that named them; raises BadInput where these are other data now."""
     from benchmark import facts, registry
-    from benchmark.errors import BadInput
 
     opened = {}
     for name, fingerprint in dict.fromkeys(map(of, records)):

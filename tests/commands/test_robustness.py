@@ -114,7 +114,9 @@ def test_a_cell_whose_model_and_codes_part_is_refused_and_the_others_go_on(call,
     (found["sh", 8, 0] / record.CODES).write_bytes(b"PK")
     code, printed = call("robustness")
     assert code == 1 and "Traceback" not in printed.out + printed.err
-    assert "itq on tiny, 8 bits, seed 0: NOT MEASURED: is stale" in printed.out and "1 of 240 bits differ" in printed.out
+    assert (
+        "itq on tiny, 8 bits, seed 0: NOT MEASURED: is stale" in printed.out and "1 of 240 bits differ" in printed.out
+    )
     assert "NOT MEASURED" in printed.out and "no such checkpoint file" in printed.out
     assert "its stored codes cannot be read" in printed.out
     assert [key[0] for key, folder in found.items() if (folder / robustness_file.FILE).exists()] == ["random"]
@@ -158,13 +160,11 @@ def test_bfloat16_cells_encode_in_bfloat16(call, trained, tmp_path):
 def test_self_retrieval_is_said_on_the_page(call, tiny, tmp_path):
     folder = tmp_path / "own"
     shutil.copytree(tiny, folder)
-    toml = (folder / "dataset.toml").read_text().replace('name = "tiny"', 'name = "own"')
+    toml = (folder / "dataset.toml").read_text().replace('name = "tiny"', 'name = "own"\nquery = "database"')
     head, tail = toml.split("[train]")
     tail = tail.split("[query]")[0]
     (folder / "dataset.toml").write_text(f"{head}[train]{tail}[protocol]\nself_retrieval = true\n")
-    code, printed = call(
-        "run", "--methods", "lsh", "--datasets", folder, "--bits", 8, "--robustness", page=True
-    )  # fmt: skip
+    code, printed = call("run", "--methods", "lsh", "--datasets", folder, "--bits", 8, "--robustness", page=True)
     assert code == 0, printed.err
     (place,) = cells(tmp_path).values()
     item, found = of(place)
