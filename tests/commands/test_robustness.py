@@ -177,7 +177,7 @@ def test_self_retrieval_is_said_on_the_page(call, tiny, tmp_path):
 
 def test_moving_digits_from_the_command_line(call, tmp_path):
     words = ("--methods", "lsh", "--datasets", "moving_digits", "--bits", 16)
-    code, printed = call("run", *words, "--robustness")
+    code, _ = call("run", *words, "--robustness")
     assert code == 0
     (folder,) = cells(tmp_path).values()
     _, found = of(folder)

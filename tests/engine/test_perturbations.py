@@ -119,8 +119,8 @@ def test_noise_is_normal_grows_with_strength_and_belongs_to_the_video():
 
 
 def test_the_unit_of_noise_is_the_deviation_over_all_training_frames():
-    values = np.random.default_rng(0).gamma(2.0, [[[1.0, 5.0, 0.1]]], (37, 6, 3)).astype(np.float32) + [[[0, 100, 0]]]
-    values = np.concatenate([values, np.full((37, 6, 1), 3.0)], axis=2).astype(np.float32)
+    drawn = np.random.default_rng(0).gamma(2.0, [1.0, 5.0, 0.1], (37, 6, 3)) + np.array([0, 100, 0])
+    values = np.concatenate([drawn, np.full((37, 6, 1), 3.0)], axis=2).astype(np.float32)
     found = perturbations.frame_deviation(MemoryVideos(values), batch=8)
     np.testing.assert_allclose(found, values.reshape(-1, 4).astype(np.float64).std(axis=0), rtol=1e-9, atol=1e-12)
     assert found[3] == 0

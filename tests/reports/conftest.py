@@ -45,7 +45,7 @@ def address(tmp_path_factory):
 
 
 def fill(results):
-    """Write codes of 64 bits perturbed queries and the facts of both datasets: 60 videos of 8 classes, 40 of them as queries."""
+    """Write codes and robustness of 64 bits, and the facts of both datasets: 60 videos of 8 classes, 40 as queries."""
     rng = np.random.default_rng(3)
     classes = np.arange(60) % 8
     labels = (classes[:, None] == np.arange(8)).astype(np.uint8)

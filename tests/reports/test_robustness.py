@@ -108,7 +108,7 @@ def test_cells_without_it_are_shown_with_the_command(root, tmp_path):
 
 
 def test_what_is_of_replaced_codes_is_not_shown(root, pairs):
-    item, arrays = pairs[0]
+    item, _ = pairs[0]
     item.metrics["field"].metrics["map@20"] += 0.01
     record.write(folder_of(root, item), item)
     _, _, lines = read(root)
