@@ -30,20 +30,21 @@ def encode_reals(
     """
     outputs: list[np.ndarray] = []
     starts = range(0, len(videos), batch)
-    gathered = Ahead(lambda start: _read(videos, start, batch), starts)
-    with torch.inference_mode():
-        for rows, frames in gathered:
-            filled = frames.to(method.run.device)
-            with autocast(method.run.device, method.run.precision):
-                reals = method.encode(filled)[: len(rows)].float().cpu().numpy()
-            if not np.isfinite(reals).all():
-                raise TrainingDiverged(
-                    f"encode returned a value that is not finite, among rows {rows[0]} to {rows[-1]}"
-                )
-            outputs.append(reals)
-            if advance:
-                advance(len(rows))
+    for rows, frames in Ahead(lambda start: read_batch(videos, start, batch), starts):
+        outputs.append(encode_batch(method, frames, rows))
+        if advance:
+            advance(len(rows))
     return np.concatenate(outputs)
+
+
+def encode_batch(method: Method, frames: torch.Tensor, rows: np.ndarray) -> np.ndarray:
+    """Return ``(len(rows), bits)`` float32 for a batch of ``read_batch``; raises TrainingDiverged."""
+    filled = frames.to(method.run.device)
+    with torch.inference_mode(), autocast(method.run.device, method.run.precision):
+        reals = method.encode(filled)[: len(rows)].float().cpu().numpy()
+    if not np.isfinite(reals).all():
+        raise TrainingDiverged(f"encode returned a value that is not finite, among rows {rows[0]} to {rows[-1]}")
+    return reals
 
 
 def encode_split(method: Method, videos: Videos, advance: Callable[[int], None] | None = None) -> Codes:
@@ -51,7 +52,7 @@ def encode_split(method: Method, videos: Videos, advance: Callable[[int], None] 
     return pack(encode_reals(method, videos, advance))
 
 
-def _read(videos: Videos, start: int, size: int) -> tuple[np.ndarray, torch.Tensor]:
+def read_batch(videos: Videos, start: int, size: int = BATCH) -> tuple[np.ndarray, torch.Tensor]:
     """Return the rows from ``start`` on and their frames, filled up to ``size`` with the last video."""
     rows = np.arange(start, min(start + size, len(videos)))
     frames = videos.take(rows)

@@ -11,7 +11,10 @@ from benchmark.errors import BadInput, nearest
 from benchmark.machine import PRECISIONS
 
 LISTS = {"methods": str, "datasets": str, "bits": int, "seeds": int}
-SCALARS = {"epochs": int, "device": str, "precision": str, "rerun": str, "results": str, "data_root": str, "cache": str}
+SCALARS = {
+    "epochs": int, "device": str, "precision": str, "rerun": str, "robustness": bool, "results": str,
+    "data_root": str, "cache": str,
+}  # fmt: skip
 DEVICES, RERUNS = ("auto", "cpu", "cuda"), ("failed", "stale", "all")
 
 
@@ -19,8 +22,8 @@ def fill_from_toml(args: argparse.Namespace) -> None:
     """Fill in, from ``args.config``, the options that the command line left out.
 
     The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``epochs``, ``device``, ``precision``,
-    ``rerun``, ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings. Raises BadInput on
-    anything else.
+    ``rerun``, ``robustness``, ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings.
+    Raises BadInput on anything else.
     """
     if args.config is None:
         return

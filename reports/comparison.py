@@ -6,9 +6,7 @@ the same resamples and the same flips.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.atomic import write_text
 from benchmark.evaluation import statistics
 from benchmark.record import QUERIES, Record
-from reports import style, tables
+from reports import remembered, style, tables
 from reports.matrix import Group, Row
 from reports.stored import Stored
 
@@ -65,13 +62,8 @@ def compare(group: Group, preset: str, stored: Stored, cache: Path | None = None
         return _found({bits: _length([], absent[bits]) for bits in group.bits})
     inputs = _inputs(group, gathered, absent)
     path = cache / f"comparison-{style.slug(group.slug, preset)}.json" if cache else None
-    kept = _kept(path, inputs)
-    if kept is None:
-        kept = _compute(gathered, absent)
-        if path:
-            held = {"inputs": inputs, "digest": _digest(_text(kept).encode()), "found": kept}
-            write_text(path, json.dumps(held) + "\n")
-    return kept
+    found: dict[str, Any] = remembered.get(path, inputs, lambda: _compute(gathered, absent))
+    return found
 
 
 def ends(found: Mapping[str, Any], label: str, bits: int) -> list[tuple[float | None, float | None]]:
@@ -196,7 +188,7 @@ def _scores(row: Row, preset: str, bits: int, stored: Stored) -> _Scores | str:
     sizes = sorted({len(table) for table in read})
     if len(sizes) > 1:
         return f"its seeds have {' and '.join(map(str, sizes))} queries"
-    return _Scores(row.label, _text(row.protocols.get(preset)), np.mean(read, axis=0))
+    return _Scores(row.label, remembered.text(row.protocols.get(preset)), np.mean(read, axis=0))
 
 
 def _table(record: Record, preset: str, stored: Stored) -> np.ndarray | str:
@@ -278,27 +270,8 @@ def _inputs(group: Group, gathered: Mapping[int, Sequence[_Scores]], absent: Map
     """Return the hash of all that the result depends on."""
     settings = [VERSION, SEED, statistics.LEVEL, statistics.RESAMPLES, statistics.PERMUTATIONS, list(style.CUTS)]
     keys = [record.key for row in group.rows for bits in group.bits for record in row.done(bits)]
-    parts = [_text([settings, keys, {str(bits): reasons for bits, reasons in absent.items()}]).encode()]
+    parts: list[Any] = [[settings, keys, {str(bits): reasons for bits, reasons in absent.items()}]]
     for bits, rows in gathered.items():
         for scores in rows:
-            own = _digest(np.ascontiguousarray(scores.table).data)
-            parts.append(_text([bits, scores.label, scores.protocol, scores.table.shape, own]).encode())
-    return _digest(b"\n".join(parts))
-
-
-def _kept(path: Path | None, inputs: str) -> dict[str, Any] | None:
-    """Return the cached result of these inputs, or None where there is none or its file is damaged."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8")) if path else {}
-        fits = held["inputs"] == inputs and held["digest"] == _digest(_text(held["found"]).encode())
-        return held["found"] if fits else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _digest(data: bytes | memoryview) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+            parts += [[bits, scores.label, scores.protocol], scores.table]
+    return remembered.digest(*parts)

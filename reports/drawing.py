@@ -44,10 +44,16 @@ class Drawing:
 
 def saved(figure: Figure) -> tuple[bytes, bytes]:
     """Return a figure as SVG and PDF, without dates."""
-    svg, pdf = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    pdf = io.BytesIO()
     figure.savefig(pdf, format="pdf", transparent=True, metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
-    return svg.getvalue(), pdf.getvalue()
+    return saved_svg(figure), pdf.getvalue()
+
+
+def saved_svg(figure: Figure) -> bytes:
+    """Return a figure as SVG alone, without dates."""
+    svg = io.BytesIO()
+    figure.savefig(svg, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return svg.getvalue()
 
 
 def room(labels: Sequence[str]) -> float:

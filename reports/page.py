@@ -82,7 +82,14 @@ def render(
     for part, group in zip(sections, groups, strict=True):
         part["entries"] = provenance.entries(group, known)
     return environment.get_template("page.html.j2").render(
-        css=Markup(_text("style.css") + _palette_css() + css + _text("gallery.css") + gallery.css(sections)),
+        css=Markup(
+            _text("style.css")
+            + _palette_css()
+            + css
+            + _text("gallery.css")
+            + gallery.css(sections)
+            + _own_css(sections)
+        ),
         script=Markup("".join(_text(name) for name in SCRIPTS)),
         summary=_summary(groups, damaged),
         sections=sections,
@@ -185,6 +192,11 @@ def _take_away(out: Path, files: dict[str, bytes]) -> None:
     for name in names if isinstance(names, list) else []:
         if isinstance(name, str) and name not in files and OURS.fullmatch(name):
             (out / name).unlink(missing_ok=True)
+
+
+def _own_css(sections: Sequence[Mapping[str, Any]]) -> str:
+    """Return the style of parts that few pages have."""
+    return _text("robustness.css") if any(part.get("robustness") for part in sections) else ""
 
 
 def _palette_css() -> str:

@@ -16,6 +16,7 @@ SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$",
     "—": "--", "→": r"$\to$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "−": "$-$", "σ": r"$\sigma$",
 }  # fmt: skip
 
 
@@ -30,11 +31,11 @@ def latex(group: Group, preset: str, methods: Sequence[str]) -> str:
         lines += [r"\midrule", rf"\multicolumn{{{width + 1}}}{{l}}{{{bits} bits}} \\"]
         for label, cells in rows:
             if cells[0].state in ("missing", "failed"):
-                said = _escaped(cells[0].text.replace(style.NOTHING, "").strip())
+                said = escaped(cells[0].text.replace(style.NOTHING, "").strip())
                 held = [rf"\multicolumn{{{width}}}{{c}}{{\textit{{{said}}}}}"]
             else:
                 held = [_latex_cell(cell) for cell in cells]
-            lines.append(" & ".join([_escaped(label), *held]) + r" \\")
+            lines.append(" & ".join([escaped(label), *held]) + r" \\")
     lines += [r"\midrule", " & ".join(["ceiling", *shown["foot"][:width]]) + r" \\", r"\bottomrule", r"\end{tabular}"]
     return "\n".join(lines) + "\n"
 
@@ -43,16 +44,16 @@ def markdown(group: Group, preset: str, methods: Sequence[str]) -> str:
     """Return a table of GitHub's Markdown with a line before it that says what was measured."""
     shown = table(group, preset, methods)
     lines = [" ".join(f"{line}." for line in _about(group, preset, shown)), ""]
-    lines += [_piped(["method", "bits", *(f"mAP{cut}" if cut != "full" else "mAP" for cut in shown["cuts"])])]
-    lines.append(_piped(["---", *["---:"] * (len(shown["cuts"]) + 1)]))
+    lines += [piped(["method", "bits", *(f"mAP{cut}" if cut != "full" else "mAP" for cut in shown["cuts"])])]
+    lines.append(piped(["---", *["---:"] * (len(shown["cuts"]) + 1)]))
     for bits, rows in _by_bits(shown):
         for label, cells in rows:
             if cells[0].state in ("missing", "failed"):
                 held = [cells[0].text, *[""] * (len(shown["cuts"]) - 1)]
             else:
                 held = [_markdown_cell(cell) for cell in cells]
-            lines.append(_piped([label, str(bits), *held]))
-    lines.append(_piped(["ceiling", "", *shown["foot"][: len(shown["cuts"])]]))
+            lines.append(piped([label, str(bits), *held]))
+    lines.append(piped(["ceiling", "", *shown["foot"][: len(shown["cuts"])]]))
     return "\n".join(lines) + "\n"
 
 
@@ -81,9 +82,9 @@ def _by_bits(shown: dict[str, Any]) -> list[tuple[int, list[tuple[str, list[Cell
 
 
 def _latex_cell(cell: Cell) -> str:
-    text = _escaped(cell.text)
+    text = escaped(cell.text)
     text = rf"\textbf{{{text}}}" if cell.place == "best" else rf"\underline{{{text}}}" if cell.place else text
-    return rf"{text} {{\scriptsize {_escaped(cell.under)}}}" if cell.under else text
+    return rf"{text} {{\scriptsize {escaped(cell.under)}}}" if cell.under else text
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -91,9 +92,11 @@ def _markdown_cell(cell: Cell) -> str:
     return f"{text} {cell.under}".strip()
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return text with what LaTeX would read otherwise written out."""
     return "".join(SPECIAL.get(c, c) for c in text)
 
 
-def _piped(cells: Sequence[str]) -> str:
+def piped(cells: Sequence[str]) -> str:
+    """Return a line of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

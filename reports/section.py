@@ -10,7 +10,20 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports import comparison, cost, curves, embedding, gallery, paper, provenance, published, style, svg, tables
+from reports import (
+    comparison,
+    cost,
+    curves,
+    embedding,
+    gallery,
+    paper,
+    provenance,
+    published,
+    robustness_section,
+    style,
+    svg,
+    tables,
+)
 from reports.drawing import Drawing, swatch
 from reports.matrix import Group
 from reports.stored import Stored
@@ -62,6 +75,7 @@ def section(group: Group, shop: Workshop) -> dict[str, Any]:
         "card": {**provenance.card(group), **_known(group, shop.stored)},
         "panels": [_panel(group, preset, compared[preset], shop) for preset in group.presets],
         "cost": price, "embedding": plane, "gallery": examples, "published": published.comparisons(group),
+        "robustness": robustness_section.part(group, shop),
         "legend": _legend(group, shop.methods),
     }  # fmt: skip
 

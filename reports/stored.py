@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import facts
+from benchmark import facts, robustness_file
 from benchmark.code_file import read_codes
 from benchmark.evaluation.hamming import Codes
 from benchmark.facts import Facts
 from benchmark.record import CODES, QUERIES, Record
+from benchmark.robustness_file import AGREE, Robustness
 from reports.matrix import Group
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
@@ -49,6 +50,24 @@ class Stored:
         except UNREADABLE:
             return None
         return (cuts, table) if table.ndim == 2 and table.shape[1] == len(cuts) + 1 else None
+
+    def robustness(self, record: Record) -> Robustness | str:
+        """Return what was measured of a record's perturbed queries, or why there is nothing that belongs to it."""
+        place = self.folders.get(record.key)
+        found = robustness_file.read(place, record.key) if place else "its folder is not known"
+        if isinstance(found, str):
+            return found
+        for preset, measured in record.metrics.items():
+            for name, value in found.clean.get(preset, {"map": float("nan")}).items():
+                known = measured.metrics.get(name)
+                if not isinstance(known, (int, float)) or not abs(known - value) <= AGREE:
+                    return f"{robustness_file.FILE} is of codes that were replaced since"
+        return found
+
+    def perturbed_precisions(self, record: Record, found: Robustness, preset: str) -> np.ndarray | None:
+        """Return AP of every query, (queries, 1 + conditions) float64, clean first; None where it is not at hand."""
+        table = robustness_file.read_precisions(self.folders[record.key], found, preset)
+        return None if isinstance(table, str) else table
 
     def facts(self, group: Group) -> Facts | None:
         """Return names and labels of a group's dataset."""

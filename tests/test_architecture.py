@@ -12,7 +12,14 @@ from benchmark import registry
 ALLOWED = {
     "methods": {"methods.parts", "benchmark.method", "benchmark.training", "benchmark.artefacts"},
     "datasets": {"datasets.parts", "benchmark.dataset", "benchmark.features", "benchmark.layout", "benchmark.scalable"},
-    "reports": {"reports", "benchmark.record", "benchmark.facts", "benchmark.code_file", "benchmark.evaluation"},
+    "reports": {
+        "reports",
+        "benchmark.record",
+        "benchmark.facts",
+        "benchmark.code_file",
+        "benchmark.evaluation",
+        "benchmark.robustness_file",
+    },
     "benchmark": {"benchmark"},
 }
 COMMON = {"benchmark.errors", "benchmark.atomic"}

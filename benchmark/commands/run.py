@@ -55,6 +55,12 @@ def add(verbs: Any) -> None:
         choices=RERUNS,
         help="start cells again from scratch: those that failed, those whose code changed, or all of them",
     )
+    parser.add_argument(
+        "--robustness",
+        action="store_true",
+        default=None,
+        help="then perturb the queries of every finished cell that has not been; the verb 'robustness' does it later",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show the cells and their state, run nothing")
     parser.add_argument("--no-page", action="store_true", help="leave the page as it is; 'report' builds it later")
     shared.add_results(parser)
@@ -86,6 +92,8 @@ def call(args: argparse.Namespace) -> int:
     for argument, dataset in opened:
         facts.keep(results, dataset, argument)
     failed = executors.run(job)
+    if args.robustness:
+        failed += _perturb(job, shared.roots(args))
     _finish(job, shared.roots(args), page=not args.no_page)
     return 1 if failed else 0
 
@@ -100,6 +108,20 @@ def open_all(names: list[str] | None, roots: Roots) -> list[tuple[str, Dataset]]
     default = [name for name in present if registry.load_dataset_class(name).by_default]
     print(f"datasets present: {', '.join(default)}", file=sys.stderr)
     return [(name, registry.open_dataset(name, roots)) for name in default]
+
+
+def _perturb(job: Any, roots: Roots) -> int:
+    """Measure the robustness of the job's finished cells; return how many could not be."""
+    from benchmark import record
+    from benchmark.commands import robustness
+
+    found = [(record.load(cell.folder(job.results)), cell) for cell in job.cells]
+    done = [
+        robustness.Cell(item, cell.folder(job.results), cell.dataset)
+        for item, cell in found
+        if item is not None and item.status == "done"
+    ]
+    return robustness.run(done, roots, job.device, again=job.rerun == "all")
 
 
 def _finish(job: Any, roots: Roots, page: bool) -> None:

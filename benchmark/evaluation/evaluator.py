@@ -38,20 +38,22 @@ def evaluate(
     self_retrieval: bool = False,
     threads: int | None = None,
     device: torch.device | None = None,
+    altered: bool = False,
 ) -> dict[str, Result]:
     """Return the metrics of the query codes against the database codes, by the name of each protocol.
 
     Labels are multi-hot (n, classes) 0/1, or (n,) integer class ids; two items are relevant to each other
     when they share a class. Queries without a relevant item have average precision 0 and stay in the mean.
     ``ks`` may exceed the database: then the whole ranking is what the top K holds. ``self_retrieval`` says
-    that the queries are the database, row for row; only then does ``Protocol.self_match`` matter. See
-    ``Result`` for the metrics. Codes with zeros take one pass per way of reading zeros, all others a single
+    that the queries are the database, row for row; only then does ``Protocol.self_match`` matter. ``altered``
+    says that they are altered copies of it: their codes may differ, and an excluded self-match is the intact
+    copy. See ``Result`` for the metrics. Codes with zeros take one pass per way of reading zeros, all others a single
     pass. ``device`` ranks on a torch device in place of the compiled kernels; the numbers are the same.
 
     Raises BadInput when bits, numbers of rows, labels or ``ks`` do not fit together.
     """
     cutoffs = _checked_ks(ks)
-    _check(query, database, query_labels, database_labels, self_retrieval)
+    _check(query, database, query_labels, database_labels, self_retrieval, altered)
     related = relevance(query_labels, database_labels)
     zeros_matter = query.nonzero is not None or database.nonzero is not None
     groups: dict[str, dict[str, Protocol]] = {}
@@ -179,7 +181,9 @@ def _checked_ks(ks: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted({int(k) for k in ks}))
 
 
-def _check(query: Codes, database: Codes, query_labels: Any, database_labels: Any, self_retrieval: bool) -> None:
+def _check(
+    query: Codes, database: Codes, query_labels: Any, database_labels: Any, self_retrieval: bool, altered: bool
+) -> None:
     same_bits(query, database)
     for side, codes, labels in (("query", query, query_labels), ("database", database, database_labels)):
         if codes.n == 0:
@@ -188,8 +192,8 @@ def _check(query: Codes, database: Codes, query_labels: Any, database_labels: An
             what = f"{side} labels do not fit the codes"
             raise BadInput(what, expected=f"{codes.n} rows", found=len(labels))
     if self_retrieval and not (
-        np.array_equal(query.packed, database.packed)
-        and np.array_equal(full_mask(query), full_mask(database))
-        and np.array_equal(query_labels, database_labels)
+        np.array_equal(query_labels, database_labels)
+        and (altered or np.array_equal(query.packed, database.packed))
+        and (altered or np.array_equal(full_mask(query), full_mask(database)))
     ):
         raise BadInput("self-retrieval needs the same codes and labels as queries and as database")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import facts, record
+from benchmark import facts, record, robustness_file
 from benchmark.code_file import save_arrays, write_codes
 from benchmark.evaluation.hamming import pack
 from tests.reports.fakes import KS, make, store
@@ -100,3 +100,34 @@ def put(root, *pairs):
         store(root, item)
         save_arrays(folder_of(root, item) / record.QUERIES, arrays)
     return root
+
+
+def perturbed(root, item, arrays, slope=0.3):
+    """Write a cell's robustness: the AP of every query falls with the strength, by ``slope`` at the last of a grid."""
+    at = KS.index(robustness_file.CUT)
+    conditions = robustness_file.conditions()
+    last = {c.perturbation: c.strength for c in conditions}
+    shares = [0.0, *(c.strength / last[c.perturbation] * (c.perturbation not in ("shuffle", "reverse"))
+                     for c in conditions)]  # fmt: skip
+    rng = np.random.default_rng(5)
+    names, clean, left, tables = [*(f"map@{k}" for k in KS), "map"], {}, [{} for _ in conditions], {}
+    for preset in item.metrics:
+        whole = arrays[f"ap_{preset}"]
+        clean[preset] = {name: item.metrics[preset].metrics[name] for name in names}
+        kept = [whole * (1 - slope * share * rng.uniform(0.5, 1.5, (len(whole), 1))) for share in shares]
+        tables[preset] = np.stack([table[:, at] for table in kept], axis=1)
+        for place, table in enumerate(kept[1:]):
+            left[place][preset] = dict(zip(names, table.mean(axis=0).tolist(), strict=True))
+    lost = {name: (table[:, :1] - table[:, 1:]).mean(axis=0).tolist() for name, table in tables.items()}
+    found = robustness_file.Robustness(
+        key=item.key, codes="c0", settings=robustness_file.settings(), clean=clean,
+        perturbed=[
+            robustness_file.Perturbed(
+                perturbation=c.perturbation, strength=c.strength, map=left[place],
+                loss={n: robustness_file.Loss(mean=v[place], low=v[place], high=v[place]) for n, v in lost.items()},
+            )
+            for place, c in enumerate(conditions)
+        ],
+    )  # fmt: skip
+    robustness_file.write(folder_of(root, item), found, tables)
+    return found, tables

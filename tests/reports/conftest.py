@@ -7,7 +7,7 @@ import pytest
 
 from reports import page as report
 from tests.reports import browser
-from tests.reports.beside import codes, keep_facts, png, put, without_pdf
+from tests.reports.beside import codes, keep_facts, perturbed, png, put, without_pdf
 from tests.reports.driving import FILLED, RECORDS
 from tests.reports.fakes import store
 
@@ -45,13 +45,14 @@ def address(tmp_path_factory):
 
 
 def fill(results):
-    """Write codes of 64 bits and the facts of both datasets: 60 videos of 8 classes, 40 of them as queries."""
+    """Write codes and robustness of 64 bits, and the facts of both datasets: 60 videos of 8 classes, 40 as queries."""
     rng = np.random.default_rng(3)
     classes = np.arange(60) % 8
     labels = (classes[:, None] == np.arange(8)).astype(np.uint8)
     middle = rng.normal(size=(8, 64))
-    for record, _ in FILLED:
+    for record, arrays in FILLED:
         if record.identity.bits == 64:
+            perturbed(results, record, arrays)
             values = middle[classes] + 1.5 * rng.normal(size=(60, 64))
             codes(results, record, values, values[:40] + rng.normal(size=(40, 64)))
             keep_facts(results, record, {"database": labels, "query": labels[:40]})

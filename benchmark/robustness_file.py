@@ -1,0 +1,133 @@
+"""What a cell's robustness is on disk: ``robustness.json`` and ``robustness.npz`` beside its record, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.atomic import write_json
+from benchmark.code_file import save_arrays
+from benchmark.evaluation.hamming import Codes, full_mask
+from benchmark.perturbations import GRID, RECIPE, SEED, Condition, conditions
+
+__all__ = ["CUT", "GRID", "REFERENCE", "Condition", "Robustness", "code_digest", "conditions", "read", "settings"]
+
+SCHEMA = 1
+FILE, QUERIES = "robustness.json", "robustness.npz"
+CUT = 20
+"""The K at which the AP of every query is kept and losses have an interval (ours); means are kept at every K."""
+REFERENCE: Mapping[str, float] = MappingProxyType(
+    {"drop": 0.5, "shuffle": 1.0, "reverse": 1.0, "crop": 0.5, "noise": 1.0}
+)
+"""The strength of each perturbation that tables show (ours)."""
+AGREE = 1e-9
+"""How far a mean over the per-query file may lie from the mAP in the JSON: the two are sums in another order."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+class Loss(_Part):
+    """mAP@``CUT`` of the clean queries less that of the perturbed ones; low and high of its interval over queries."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Perturbed(_Part):
+    """What is left under one perturbation. ``map``: preset -> ``map@K`` and ``map`` -> value; ``loss``: by preset."""
+
+    perturbation: str
+    strength: float
+    map: dict[str, dict[str, float]]
+    loss: dict[str, Loss]
+
+
+class Robustness(_Part):
+    """The whole outcome for one cell. Floats are stored unrounded.
+
+    ``key`` is the record's; ``codes`` the digest of the codes that were measured; ``clean`` has the form of ``map``.
+    """
+
+    schema_version: int = SCHEMA
+    key: str
+    codes: str
+    settings: dict[str, Any]
+    clean: dict[str, dict[str, float]]
+    perturbed: list[Perturbed]
+    self_retrieval: bool = False
+    code: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
+    timing: dict[str, float] = {}
+    finished: str = ""
+
+
+def settings() -> dict[str, Any]:
+    """Return what the perturbed queries depend on besides the data, as the file keeps it."""
+    return {"recipe": RECIPE, "seed": SEED, "grid": {name: list(strengths) for name, strengths in GRID.items()}}
+
+
+def code_digest(codes: Mapping[str, Codes]) -> str:
+    """Return the hex digest of the codes of database and query."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in ("database", "query"):
+        for part in (codes[name].packed, full_mask(codes[name])):
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def write(folder: Path, found: Robustness, precisions: Mapping[str, np.ndarray]) -> None:
+    """Write both files atomically, the JSON last: its presence means done.
+
+    precisions: preset -> AP@``CUT`` of every query, (queries, 1 + conditions) float64, the clean queries first.
+    """
+    arrays = {f"ap_{preset}": table for preset, table in precisions.items()}
+    save_arrays(folder / QUERIES, {"k": np.array(CUT), **arrays})
+    write_json(folder / FILE, found.model_dump(mode="json"))
+
+
+def read(folder: Path, key: str) -> Robustness | str:
+    """Return what was measured of the cell of this key on today's grid, or the reason why it is not at hand."""
+    if not (folder / FILE).exists():
+        return "its queries were not perturbed"
+    try:
+        raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        version = raw.get("schema_version") if isinstance(raw, dict) else None
+        if not isinstance(version, int) or version > SCHEMA:
+            return f"{FILE} has schema version {version!r}; this suite reads up to {SCHEMA}"
+        found = Robustness.model_validate(raw)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        return f"{FILE} does not fit the schema at '{where}'"
+    except (OSError, ValueError) as error:
+        return f"{FILE} cannot be read: {error}"
+    if found.key != key:
+        return f"{FILE} is of another cell"
+    held = [Condition(item.perturbation, item.strength) for item in found.perturbed]
+    if found.settings != settings() or held != conditions():
+        return f"{FILE} was made with other perturbations than today's"
+    return found
+
+
+def read_precisions(folder: Path, found: Robustness, preset: str) -> np.ndarray | str:
+    """Return AP@``CUT`` of every query, (queries, 1 + conditions) float64, clean first, or why it is not at hand."""
+    try:
+        with np.load(folder / QUERIES, allow_pickle=False) as stored:
+            cut, table = int(stored["k"]), np.array(stored[f"ap_{preset}"], np.float64)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return f"{QUERIES} is absent, unreadable or without this protocol"
+    expected = [found.clean[preset], *(item.map[preset] for item in found.perturbed)]
+    if cut != CUT or table.ndim != 2 or table.shape[1] != len(expected) or not len(table):
+        return f"{QUERIES} has another form than {FILE}"
+    means = np.array([held[f"map@{CUT}"] for held in expected])
+    return table if np.abs(table.mean(axis=0) - means).max() <= AGREE else f"{QUERIES} disagrees with {FILE}"

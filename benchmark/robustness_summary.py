@@ -1,0 +1,85 @@
+"""What ``robustness`` prints: a line per cell, and a table of relative losses over seeds."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+
+from benchmark.evaluation.statistics import mean_deviation
+from benchmark.record import Record
+from benchmark.robustness_file import CUT, REFERENCE, Robustness
+
+PRESET = "field"
+KEY = f"map@{CUT}"
+
+
+def label(item: Record) -> str:
+    """Return the cell in words."""
+    identity = item.identity
+    name = identity.method + ("" if identity.variant == "default" else f":{identity.variant}")
+    lowered = "" if identity.precision == "fp32" else f", {identity.precision}"
+    return f"{name} on {identity.dataset}, {identity.bits} bits, seed {identity.seed}{lowered}"
+
+
+def line(found: Robustness, kept: bool) -> str:
+    """Return clean mAP and the loss, with its interval over queries, at the strengths that tables show."""
+    said = [f"mAP@{CUT} {found.clean[PRESET][KEY]:.4f}, loses"]
+    for item in found.perturbed:
+        if REFERENCE[item.perturbation] == item.strength:
+            loss = item.loss[PRESET]
+            said.append(f" {item.perturbation} {item.strength:g}: {loss.mean:.4f} [{loss.low:.4f}, {loss.high:.4f}]")
+    if kept:
+        return " ".join(said) + f"  (kept, made {found.finished})"
+    return " ".join(said) + f"  {sum(found.timing.values()):.1f} s"
+
+
+def relative_losses(found: Robustness, preset: str) -> dict[str, float] | None:
+    """Return the lost share of clean mAP@``CUT`` by perturbation, at its reference strength; None of a mAP of 0."""
+    clean = found.clean[preset][KEY]
+    if not clean:
+        return None
+    return {
+        item.perturbation: item.loss[preset].mean / clean
+        for item in found.perturbed
+        if REFERENCE[item.perturbation] == item.strength
+    }
+
+
+def show(held: Sequence[tuple[Record, Robustness]]) -> None:
+    """Print, per dataset, relative losses under the field's protocol: mean and deviation over seeds."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+    for dataset in dict.fromkeys(item.identity.dataset for item, _ in held):
+        table = Table(box=box.SIMPLE, title=f"{dataset}: share of mAP@{CUT} that is lost, {PRESET} protocol")
+        table.add_column("method")
+        for column in ("bits", f"mAP@{CUT}", *(f"{name} {at:g}" for name, at in REFERENCE.items()), "seeds"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for row in _rows([(item, found) for item, found in held if item.identity.dataset == dataset]):
+            table.add_row(*row)
+        console.print(table)
+
+
+def _rows(held: Sequence[tuple[Record, Robustness]]) -> list[list[str]]:
+    groups: dict[tuple[int, str], list[Robustness]] = defaultdict(list)
+    for item, found in held:
+        identity = item.identity
+        variant = "" if identity.variant == "default" else f" ({identity.variant})"
+        groups[identity.bits, identity.method_title + variant].append(found)
+    rows = []
+    for (bits, method), members in sorted(groups.items(), key=lambda entry: (entry[0][0], entry[0][1].lower())):
+        clean = _mean([found.clean[PRESET][KEY] for found in members], "{:.4f}")
+        losses = [lost for found in members if (lost := relative_losses(found, PRESET)) is not None]
+        cells = [_mean([100 * lost[name] for lost in losses], "{:.1f}", " %") for name in REFERENCE]
+        rows.append([method, str(bits), clean, *cells, str(len(members))])
+    return rows
+
+
+def _mean(values: Sequence[float], form: str, unit: str = "") -> str:
+    mean, deviation = mean_deviation(values)
+    if mean is None:
+        return ""
+    return form.format(mean) + ("" if deviation is None else f" ± {form.format(deviation)}") + unit
