@@ -14,7 +14,7 @@ from typing import Any
 from benchmark.errors import BadInput
 
 SELECTIONS = ("last", "validation", "test")
-"""Whose weights are the result: the last epoch's, or the best's on a part of the training set or on the test queries."""
+"""Whose weights are the result: the last epoch's, or the best's on a part of the training set or on test queries."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)([smh])")
@@ -41,7 +41,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Regime:
-    """``every``: between two epochs of which the best is chosen; ``seconds``: budget of training time, None for none."""
+    """``every``: how often epochs are compared; ``seconds``: budget of training time, None for none."""
 
     selection: str = "last"
     every: int = 1
@@ -72,6 +72,9 @@ class Regime:
         )
         told += [f"at most {duration_text(self.seconds)}"] if self.seconds is not None else []
         return told + ([f"curve {' '.join(self.curve.words())}"] if self.curve else [])
+
+
+DEFAULT = Regime()
 
 
 def read(select: str | None, every: int | None, curve: Sequence[Any] | None, time_budget: str | None) -> Regime:

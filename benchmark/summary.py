@@ -51,6 +51,7 @@ def show(cells: Sequence[Cell], results: Path) -> None:
     """Print, per dataset, mAP under the field's protocol: mean and deviation over the seeds of this run."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
@@ -66,10 +67,10 @@ def show(cells: Sequence[Cell], results: Path) -> None:
             table.add_column(column.replace("map", "mAP"), justify="right", no_wrap=True)
         table.add_column("seeds", justify="right")
         for row in _rows([cell for cell in cells if cell.dataset.name == dataset], results):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
         for line in gains([cell for cell in cells if cell.dataset.name == dataset], results):
-            console.print(line, soft_wrap=True)
+            console.print(escape(line), soft_wrap=True)
 
 
 def gains(cells: Sequence[Cell], results: Path) -> list[str]:

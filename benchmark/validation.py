@@ -4,9 +4,9 @@ A tenth of the training videos, at most 500, is held out of training as queries;
 known, whole groups are, so that no query has a twin among the others. They look for videos among the rest, of which at
 most 5,000 are encoded. Relevant to a query are its 20 nearest videos (at most a tenth of those) by the cosine of
 mean-pooled features, less their mean. Nearest neighbours in the space of the features are the usual ground truth where
-there are no labels (Gong and Lazebnik, Iterative Quantization, CVPR 2011, section 4; Weiss, Torralba and Fergus, Spectral
-Hashing, NIPS 2008). Labels of training videos are never read: a self-supervised method whose epoch they choose has
-been supervised. The price: neighbours of means know no order of frames. Sizes are ours.
+there are no labels (Gong and Lazebnik, Iterative Quantization, CVPR 2011, section 4; Weiss, Torralba and Fergus,
+Spectral Hashing, NIPS 2008). Labels of training videos are never read: a self-supervised method whose epoch they choose
+has been supervised. The price: neighbours of means know no order of frames. Sizes are ours.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def training_part(dataset: Dataset, part: Slice) -> Videos:
 
 
 def pseudo_labels(train: Videos, part: Slice) -> dict[str, np.ndarray]:
-    """Return multi-hot uint8 labels of ``query`` (q, q) and ``database`` (d, q): class i holds what query i looks for."""
+    """Return multi-hot uint8 labels: ``query`` (q, q) and ``database`` (d, q); class i holds what query i looks for."""
     queries, database = _pooled(train, part.queries), _pooled(train, part.database)
     middle = database.mean(axis=0)
     nearest = np.argsort(-(_unit(queries - middle) @ _unit(database - middle).T), axis=1, kind="stable")

@@ -1,7 +1,7 @@
 """Measuring codes while a method trains: points of a learning curve, and the epoch whose weights are kept.
 
-Measuring draws no random number that training would have drawn and leaves the weights as they are, so a cell with a curve
-has the codes of one without. What was measured goes through the checkpoint, so a killed run loses none of it.
+Measuring draws no random number that training would have drawn and leaves the weights as they are, so a cell with a
+curve has the codes of one without. What was measured goes through the checkpoint, so a killed run loses none of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmark.training import TrainedMethod
 
 CUT = 20
-"""The K of the mAP that epochs are compared by (ours): of the field protocol on test queries, else of the strict one."""
+"""The K of the mAP that epochs are compared by (ours): field protocol on test queries, else the strict one."""
 
 Maps = dict[str, dict[str, float]]
 """Protocol preset -> ``map@K`` and ``map`` -> value."""
