@@ -189,7 +189,7 @@ def cells(
 
 
 def selection_parts(dataset: Dataset, regime: Regime) -> dict[str, Any]:
-    """Return what selection adds to a cell's key; nothing for the last epoch. A curve moves no number, so none has it."""
+    """Return what selection adds to a cell's key, which for the last epoch is nothing. A curve moves no number."""
     if not regime.selects:
         return {}
     held_out = {"slice": validation.carve(dataset).digest} if regime.selection == "validation" else {}
