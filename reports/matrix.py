@@ -143,7 +143,7 @@ def build(records: Iterable[Record], expected: Sequence[Mapping[str, Any]] = ())
         same = called[group.name, group.drawn] > 1
         group.label = style.one_line(group.title) + part + (f" [data {mark}]" if same else "")
         group.slug = style.slug(group.name, mark) if several else style.slug(group.name)
-    return sorted(groups.values(), key=lambda g: (g.title.lower(), g.name, g.fingerprint))
+    return sorted(groups.values(), key=lambda g: (g.title.lower(), g.name, g.drawn or 0, g.fingerprint))
 
 
 def methods(groups: Iterable[Group]) -> list[str]:

@@ -131,7 +131,8 @@ def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
     if "best test" in entry.metric and row.peeked:
         said.append("both chose the epoch on the test queries")
     elif "best test" in entry.metric:
-        said.append("the published epoch was chosen on the test queries, ours was not")
+        ours = "is the last" if row.selection == LAST else "was not"
+        said.append(f"the published epoch was chosen on the test queries, ours {ours}")
     elif "last in-training" in entry.metric:
         said.append("the published number is the last evaluation during training")
     if row.precision != FULL:
