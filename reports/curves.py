@@ -194,7 +194,8 @@ def _figure(found: Sequence[Curve], kind: str, at: int) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     else:
         axes.set_xlim(0, 1.02 * (deepest if kind == "precision_n" else 1))
-    axes.set_ylim(0, 1.02)
+    highest = max(float(np.max(curve.y + (0 if curve.spread is None else curve.spread))) for curve in found)
+    axes.set_ylim(0, min(1.02, 1.15 * highest) if kind == "learning" and highest > 0 else 1.02)
     legend(figure, [(curve.label, curve.look) for curve in found])
     return figure
 

@@ -139,7 +139,7 @@ def build(records: Iterable[Record], expected: Sequence[Mapping[str, Any]] = ())
     called = Counter((group.name, group.drawn) for group in groups.values())
     for group in groups.values():
         several, mark = names[group.name] > 1, group.fingerprint[:8] or "unknown"
-        part = "" if group.drawn is None else f", {group.drawn} training videos"
+        part = "" if group.drawn is None else f" (subset of {group.drawn})"
         same = called[group.name, group.drawn] > 1
         group.label = style.one_line(group.title) + part + (f" [data {mark}]" if same else "")
         group.slug = style.slug(group.name, mark) if several else style.slug(group.name)

@@ -148,7 +148,7 @@ def _notices(groups: Sequence[Group]) -> list[str]:
     for group in groups:
         if group.drawn is not None:
             said.append(
-                f"{group.label}: a part drawn from the dataset (--subset), a rehearsal; "
+                f"{group.label}: that many training videos were drawn from the dataset (--subset), a rehearsal; "
                 "comparable with no other number."
             )
         elif group.data and group.data.subset:

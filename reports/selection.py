@@ -35,17 +35,19 @@ def table(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def warnings(group: Group, row: Row) -> list[str]:
-    """Return a sentence for each code length of a row that was chosen on the test queries."""
-    said = []
+    """Return a sentence on a row whose epoch was chosen on the test queries, and none on another."""
+    gains = []
     for bits in group.bits if row.peeked else []:
         pairs = _pairs(row, bits)
         if pairs:
             gain = tables.average([chosen - last for _, chosen, last in pairs])
-            said.append(
-                f"{row.label} on {group.label}, {bits} bits: the epoch was chosen on the test queries, which gained "
-                f"{_signed(gain)} mAP@{CUT} over the last epoch; comparable with no row that was not."
-            )
-    return said
+            gains.append(f"{_signed(gain)} at {bits} bits")
+    if not gains:
+        return []
+    return [
+        f"{row.label} on {group.label}: comparable with no row whose epoch was not chosen so. Over the last epoch it "
+        f"gained, in mAP@{CUT}, {', '.join(gains)}."
+    ]
 
 
 def _pairs(row: Row, bits: int) -> list[tuple[Record, float, float]]:
@@ -77,4 +79,4 @@ def _slice(record: Record) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.{style.DECIMALS}f}".replace("-", "−")
+    return f"{round(value, style.DECIMALS) + 0.0:+.{style.DECIMALS}f}".replace("-", "−")

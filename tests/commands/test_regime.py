@@ -120,7 +120,7 @@ def test_a_part_of_a_dataset_has_its_name_and_another_content(run, tmp_path):
     assert part.code["dataset_file"] == whole.code["dataset_file"] and part.code["digest"] == whole.code["digest"]
     assert "subset of 24" in printed.out and "--subset 24" in part.rerun
     page = (tmp_path / "results" / "html" / "index.html").read_text(encoding="utf-8")
-    assert "tiny, 24 training videos" in page and "a rehearsal" in page
+    assert "tiny (subset of 24)" in page and "a rehearsal" in page
     assert "has 120 training videos, so --subset 500 takes all of it" in run(*WORDS, "--subset", 500).err
 
 

@@ -64,7 +64,7 @@ def test_what_saw_the_test_queries_is_marked_and_wins_nothing(tmp_path):
     assert places == {"ConMH": "best", "ITQ": "second", "ConMH [epoch chosen on test queries]": ""}
     html = page.build(store(tmp_path / "results", *records), tmp_path / "out").read_text(encoding="utf-8")
     assert html.count('<span class="tag">saw the test queries</span>') == 2  # one table for each protocol
-    assert "64 bits: the epoch was chosen on the test queries, which gained +0.050 mAP@20 over the last epoch" in html
+    assert "Over the last epoch it gained, in mAP@20, +0.050 at 64 bits." in html
     assert "No checkpoint was chosen by looking at test queries" not in html
     plain = page.build(store(tmp_path / "plain", *records[:2]), tmp_path / "plain-out").read_text(encoding="utf-8")
     assert "No checkpoint was chosen by looking at test queries" in plain and "saw the test queries<" not in plain
@@ -132,13 +132,13 @@ def test_a_drawn_part_is_a_group_of_its_own_and_its_holes_are_filled_from_it():
     part = remade(make(fingerprint="part"), subset=240)
     cell = {"dataset": "ucf101", "method": "itq", "bits": 64, "seed": 0, "fingerprint": "part", "subset": 240}
     groups = matrix.build([make(), part], [cell])
-    assert [group.label for group in groups] == ["UCF101", "UCF101, 240 training videos"]
+    assert [group.label for group in groups] == ["UCF101", "UCF101 (subset of 240)"]
     assert groups[0].drawn is None and groups[1].drawn == 240
     (hole,) = [hole for hole in matrix.holes(groups[1]) if hole.label == "ITQ" or "itq" in hole.label]
     assert "--subset 240" in hole.command
     assert all("--subset" not in hole.command for hole in matrix.holes(groups[0]))
     unseen = matrix.build([], [cell])
-    assert [group.label for group in unseen] == ["ucf101, 240 training videos"]
+    assert [group.label for group in unseen] == ["ucf101 (subset of 240)"]
 
 
 def test_parts_and_rows_that_saw_the_test_queries_take_no_part_in_ranks():
