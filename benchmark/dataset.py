@@ -56,6 +56,9 @@ class Dataset(ABC):
     by_default: ClassVar[bool] = True
     """Whether a run that names no dataset takes it where it is present."""
 
+    drawn: int | None = None
+    """How many training videos were drawn from a larger dataset, None where it is the whole."""
+
     name: str
     shape: FrameShape
     classes: tuple[str, ...]
@@ -90,6 +93,18 @@ class Dataset(ABC):
     @abstractmethod
     def labels(self, name: str) -> np.ndarray:
         """Return multi-hot uint8 ``(videos, classes)`` of a split; raises BadInput where the split has no labels."""
+
+    @property
+    def origin(self) -> Dataset:
+        """Return the dataset that this is a part of: itself, unless it was drawn from another."""
+        return self
+
+    def groups(self, name: str) -> np.ndarray | None:
+        """Return the group of each video of a split, int64 ``(videos,)``, or None where groups are not known.
+
+        Videos of a group are near duplicates, such as clips of one source video.
+        """
+        return None
 
     @classmethod
     def advice(cls, roots: Roots) -> str:

@@ -30,7 +30,10 @@ class Job:
 
 
 def state_of(cell: Cell, results: Path) -> str:
-    """Return ``done``, ``stale``, ``failed``, ``interrupted``, ``missing`` or ``unsupported``."""
+    """Return ``done``, ``stale``, ``failed``, ``interrupted``, ``missing``, ``unsupported`` or ``no curve``.
+
+    The last is a record without the learning curve that is asked for, which is made again.
+    """
     from benchmark.runner import source_file
 
     if cell.skip:
@@ -42,7 +45,19 @@ def state_of(cell: Cell, results: Path) -> str:
     if found.status == "failed":
         return "failed"
     digest = environment.code_digest(cell.choice.name, source_file(cell))
-    return "done" if found.code.get("digest") == digest else "stale"
+    if found.code.get("digest") != digest:
+        return "stale"
+    return "done" if has_curve(cell, found) else "no curve"
+
+
+def has_curve(cell: Cell, found: record.Record) -> bool:
+    """Say whether a record holds every point of the learning curve that its cell asks for."""
+    curve, stages = cell.regime.curve, found.training.stages
+    if not curve or not stages:
+        return True
+    held = {point.get("epoch") for point in found.training.curve}
+    done = int(stages[-1].get("epochs", 0))
+    return not done or {done, *(epoch for epoch in range(1, done) if curve.wanted(epoch))} <= held
 
 
 def is_locked(folder: Path) -> bool:
@@ -114,4 +129,4 @@ def _keep(job: Job, cell: Cell) -> record.Record | None:
             (folder / record.CHECKPOINT).unlink(missing_ok=True)
         return None
     found = record.load(folder)
-    return found if found is not None and found.status == "done" else None
+    return found if found is not None and found.status == "done" and has_curve(cell, found) else None

@@ -26,7 +26,10 @@ FACTS, LABELS = "dataset.json", "labels.npz"
 
 @dataclass(frozen=True)
 class Facts:
-    """A dataset as a run saw it. ``labels``: split -> multi-hot uint8 ``(videos, classes)`` of database and query."""
+    """A dataset as a run saw it. ``labels``: split -> multi-hot uint8 ``(videos, classes)`` of database and query.
+
+    ``drawn``: how many training videos were drawn from the dataset of that name, None where it is whole.
+    """
 
     name: str
     title: str
@@ -35,6 +38,7 @@ class Facts:
     argument: str
     classes: tuple[str, ...]
     self_retrieval: bool
+    drawn: int | None = None
     labels: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -55,7 +59,7 @@ def keep(results: Path, dataset: Dataset, argument: str) -> Path:
         save_arrays(place / LABELS, {**arrays, "classes": np.array(labels["database"].shape[1])})
         known = Facts(
             dataset.name, dataset.title, dataset.source, dataset.fingerprint, argument, tuple(dataset.classes),
-            dataset.self_retrieval,
+            dataset.self_retrieval, dataset.drawn,
         )  # fmt: skip
         write_json(place / FACTS, {key: value for key, value in asdict(known).items() if key != "labels"})
     return place
@@ -71,7 +75,8 @@ def read(results: Path, name: str, fingerprint: str) -> Facts | None:
             labels = {split: np.unpackbits(stored[split], axis=1, count=width) for split in ("database", "query")}
         found = Facts(
             str(held["name"]), str(held["title"]), str(held["source"]), str(held["fingerprint"]),
-            str(held["argument"]), tuple(str(c) for c in held["classes"]), bool(held["self_retrieval"]), labels,
+            str(held["argument"]), tuple(str(c) for c in held["classes"]), bool(held["self_retrieval"]),
+            None if held.get("drawn") is None else int(held["drawn"]), labels,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None

@@ -13,6 +13,7 @@ from benchmark.dataset_toml import FILE, SplitTable, read_declaration
 from benchmark.errors import BadInput
 from benchmark.feature_file import CHUNK_CACHE, FeatureFile, needs_decoding, share_chunk_cache
 from benchmark.features import FrameShape, ShardedVideos, Videos
+from benchmark.groups import read_groups
 from benchmark.label_file import read_labels
 from benchmark.picture_file import find, read_frames
 
@@ -153,6 +154,12 @@ class FileDataset(Dataset):
         if name not in self._labels:
             self._labels[name] = self._read_labels(name)
         return self._labels[name]
+
+    def groups(self, name: str) -> np.ndarray | None:
+        """Return the groups that an optional ``videos.csv`` in the folder states; queries may be called ``test``."""
+        check_split(name)
+        names = {other for other, videos in self._splits.items() if videos is self._splits[name]}
+        return read_groups(self._folder, names | ({"test"} if name == "query" else set()), len(self._splits[name]))
 
     def preview_file(self, split: str, row: int) -> Path | None:
         """Return the file of a video's thumbnail, or None where there is none."""

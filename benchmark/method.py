@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from benchmark.progress import Progress
     from benchmark.training import CheckpointFile
+    from benchmark.watch import Watch
 
 __all__ = ["Batch", "FrameShape", "Imported", "Method", "MethodConfig", "Run", "Videos"]
 
@@ -38,7 +39,8 @@ class Run:
     """What the engine lends to a method for one cell. It shows no path, no global and no label.
 
     ``precision`` is that of matrix products, ``fp32`` or ``bf16``. ``epochs`` is the budget override of the command
-    line, or None. ``checkpoint``, ``progress``, ``history`` and ``resumed`` (epochs taken over from a killed run) are
+    line, or None. ``seconds`` (budget of training time, or None), ``checkpoint``, ``progress``, ``watch``, ``history``,
+    ``resumed`` (epochs taken over from a killed run) and ``stopped_by`` (what ended training before its schedule) are
     for the shared training loop; a method has no need of them.
     """
 
@@ -46,10 +48,13 @@ class Run:
     device: torch.device
     precision: str = "fp32"
     epochs: int | None = None
+    seconds: float | None = None
     artefacts: ArtefactStore | None = None
     checkpoint: CheckpointFile | None = None
     progress: Progress | None = None
+    watch: Watch | None = None
     resumed: int = 0
+    stopped_by: str = ""
     scalars: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from benchmark.errors import BadInput, nearest
 from benchmark.machine import PRECISIONS
+from benchmark.regime import SELECTIONS
 
 LISTS = {"methods": str, "datasets": str, "bits": int, "seeds": int}
 SCALARS = {
-    "epochs": int, "device": str, "precision": str, "rerun": str, "robustness": bool, "results": str,
-    "data_root": str, "cache": str,
+    "epochs": int, "time_budget": str, "subset": int, "select": str, "eval_every": int, "device": str,
+    "precision": str, "rerun": str, "robustness": bool, "results": str, "data_root": str, "cache": str,
 }  # fmt: skip
 DEVICES, RERUNS = ("auto", "cpu", "cuda"), ("failed", "stale", "all")
 
@@ -21,9 +22,9 @@ DEVICES, RERUNS = ("auto", "cpu", "cuda"), ("failed", "stale", "all")
 def fill_from_toml(args: argparse.Namespace) -> None:
     """Fill in, from ``args.config``, the options that the command line left out.
 
-    The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``epochs``, ``device``, ``precision``,
-    ``rerun``, ``robustness``, ``results``, ``data_root``, ``cache``, and tables ``[set.METHOD]`` of settings.
-    Raises BadInput on anything else.
+    The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``curve`` (a list of epochs, or
+    ``"every:N"``, or both in a list), the options of ``SCALARS``, and tables ``[set.METHOD]`` of settings. Raises
+    BadInput on anything else.
     """
     if args.config is None:
         return
@@ -47,7 +48,14 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _checked(file: Path, key: str, value: Any) -> Any:
-    known = [*LISTS, *SCALARS, "set"]
+    known = [*LISTS, *SCALARS, "curve", "set"]
+    if key == "curve":
+        words = value if isinstance(value, list) else [value]
+        if not words or not all(type(word) in (int, str) for word in words):
+            raise BadInput(
+                "has the wrong type", file=file, key=key, expected='epochs such as [1, 2, 5], or "every:5"', found=value
+            )
+        return [str(word) for word in words]
     if key in LISTS:
         kind = LISTS[key]
         if not isinstance(value, list) or not value or not all(type(item) is kind for item in value):
@@ -56,7 +64,7 @@ def _checked(file: Path, key: str, value: Any) -> Any:
         kind = SCALARS[key]
         if type(value) is not kind:
             raise BadInput("has the wrong type", file=file, key=key, expected=kind.__name__, found=repr(value))
-        allowed = {"device": DEVICES, "precision": PRECISIONS, "rerun": RERUNS}.get(key)
+        allowed = {"device": DEVICES, "precision": PRECISIONS, "rerun": RERUNS, "select": SELECTIONS}.get(key)
         if allowed and value not in allowed:
             raise BadInput("has an unknown value", file=file, key=key, expected=" | ".join(allowed), found=repr(value))
     else:

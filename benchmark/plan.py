@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from benchmark import record, registry
+from benchmark import record, registry, validation
 from benchmark.errors import BadInput, nearest
 from benchmark.evaluation.protocol import PRESETS, Protocol
+from benchmark.regime import DEFAULT, Regime
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset
@@ -48,6 +49,7 @@ class Cell:
     key: str
     skip: str | None = None
     precision: str = "fp32"
+    regime: Regime = DEFAULT
 
     def folder(self, root: Path) -> Path:
         """Return where the cell's record lies."""
@@ -56,8 +58,10 @@ class Cell:
     def label(self) -> str:
         """Return the cell in words, for lines and messages."""
         name = self.choice.name + self.choice.suffix(":{}")
-        lowered = "" if self.precision == "fp32" else f", {self.precision}"
-        return f"{name} on {self.dataset.name}, {self.bits} bits, seed {self.seed}{lowered}"
+        lowered = [] if self.precision == "fp32" else [self.precision]
+        part = [] if self.dataset.drawn is None else [f"subset of {self.dataset.drawn}"]
+        where = f"{name} on {self.dataset.name}"
+        return ", ".join([where, f"{self.bits} bits", f"seed {self.seed}", *lowered, *part, *self.regime.told()])
 
 
 def default_variant(cls: type[Method]) -> str:
@@ -130,8 +134,12 @@ def cells(
     settings: Mapping[str, Mapping[str, Any]],
     epochs: int | None,
     precision_of: Callable[[type[Method]], str] = lambda method: "fp32",
+    regime: Regime = DEFAULT,
 ) -> list[Cell]:
-    """Return the matrix, dataset by dataset and method by method so that shared preparations are made once."""
+    """Return the matrix, dataset by dataset and method by method so that shared preparations are made once.
+
+    A method that trains in no epochs has neither their budget nor the regime.
+    """
     for method in settings:
         if method not in {choice.name for choice in choices}:
             raise BadInput(f"--set {method}.*: method '{method}' is not among --methods")
@@ -140,7 +148,10 @@ def cells(
         protocols = protocols_of(dataset)
         for choice in choices:
             config = resolve_config(choice, dataset.name, settings.get(choice.name, {}))
-            budget = {"epochs": epochs} if epochs is not None and choice.cls.trained_in_epochs else {}
+            own = regime if choice.cls.trained_in_epochs else DEFAULT
+            counted = {"epochs": epochs} if epochs is not None and choice.cls.trained_in_epochs else {}
+            budget: dict[str, Any] = {**counted, **own.budget}
+            selected = selection_parts(dataset, own)
             precision = precision_of(choice.cls)
             lowered = {} if precision == "fp32" else {"precision": precision}
             for seed in seeds:
@@ -155,6 +166,7 @@ def cells(
                         "protocol": {name: item.model_dump() for name, item in protocols.items()},
                         "budget": budget,
                         **lowered,
+                        **selected,
                     }
                     skip = choice.cls.unsupported(length, dataset.shape, config)
                     matrix.append(
@@ -170,9 +182,18 @@ def cells(
                             record.cell_key(parts),
                             skip,
                             precision,
+                            own,
                         )
                     )
     return matrix
+
+
+def selection_parts(dataset: Dataset, regime: Regime) -> dict[str, Any]:
+    """Return what selection adds to a cell's key, which for the last epoch is nothing. A curve moves no number."""
+    if not regime.selects:
+        return {}
+    held_out = {"slice": validation.carve(dataset).digest} if regime.selection == "validation" else {}
+    return {"selection": {"on": regime.selection, "every": regime.every, **held_out}}
 
 
 def check_numbers(bits: Sequence[int], seeds: Sequence[int], epochs: int | None) -> None:

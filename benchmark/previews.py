@@ -44,7 +44,7 @@ class Previews:
         try:
             if key not in self._opened:
                 self._opened[key] = None
-                self._opened[key] = _open(known.argument, self.roots)
+                self._opened[key] = _open(known, self.roots)
             dataset = self._opened[key]
             frames = None if dataset is None else dataset.preview(split, row)
             if dataset is None or frames is None or not self._is_same(known, dataset):
@@ -66,10 +66,10 @@ class Previews:
         return self._same[key]
 
 
-def _open(argument: str, roots: Roots) -> Dataset | None:
-    from benchmark import registry
+def _open(known: facts.Facts, roots: Roots) -> Dataset | None:
+    from benchmark import registry, subset
 
-    return registry.open_dataset(argument, roots)
+    return subset.reduced(registry.open_dataset(known.argument, roots), known.drawn)
 
 
 def _kept(stem: Path) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,11 @@ class _Part(BaseModel):
 
 
 class Identity(_Part):
-    """What the cell is. ``config`` is resolved: defaults, variant, preset and command line in one."""
+    """What the cell is. ``config`` is resolved: defaults, variant, preset and command line in one.
+
+    ``selection`` says whose weights are the result, one of ``last``, ``validation`` and ``test``; ``eval_every`` how
+    often epochs were compared; ``subset`` how many training videos were drawn, None where the dataset is whole.
+    """
 
     method: str
     method_title: str
@@ -37,6 +41,9 @@ class Identity(_Part):
     config: dict[str, Any]
     budget: dict[str, Any]
     precision: str = "fp32"
+    selection: str = "last"
+    eval_every: int = 1
+    subset: int | None = None
 
 
 class SplitInfo(_Part):
@@ -61,12 +68,18 @@ class Data(_Part):
 
 
 class Training(_Part):
-    """How the method was fitted. A stage holds name, epochs, steps, seconds and the epoch means of each loss term."""
+    """How the method was fitted. A stage holds name, epochs, steps, seconds and the epoch means of each loss term.
+
+    A stage that was cut short, or not begun, because of ``stopped_by`` (``time``), holds the epochs that it had and
+    those that were ``planned``. ``curve`` holds mAP on the test queries after chosen epochs of the main stage.
+    """
 
     stages: list[dict[str, Any]] = []
     scalars: dict[str, float | None] = {}
     parameters: int = 0
     resumed: int = 0
+    stopped_by: str = ""
+    curve: list[dict[str, Any]] = []
 
 
 class Measured(_Part):
@@ -100,12 +113,32 @@ class Record(_Part):
     started: str = ""
     finished: str = ""
     training: Training = Training()
+    selection: dict[str, Any] | None = None
     timing: dict[str, float | None] = {}
     peak_memory_bytes: int = 0
     metrics: dict[str, Measured] = {}
     diagnostics: dict[str, float | None] = {}
     examples: list[dict[str, Any]] = []
     failure: Failure | None = None
+
+
+def epochs_text(stages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the epochs of each stage joined by +, as done of planned where they were cut short, or nothing."""
+    done = "+".join(str(stage.get("epochs", "?")) for stage in stages)
+    planned = "+".join(str(stage.get("planned", stage.get("epochs", "?"))) for stage in stages)
+    return done if done == planned else f"{done} of {planned}"
+
+
+def remarks(found: Record) -> list[str]:
+    """Return what sets a record apart from one of the whole dataset, its whole schedule and its last epoch."""
+    said = [] if found.identity.subset is None else [f"subset of {found.identity.subset}"]
+    if found.training.stopped_by:
+        said.append(f"stopped by {found.training.stopped_by} after {epochs_text(found.training.stages)} epochs")
+    if found.selection is not None:
+        where = "the test queries" if found.identity.selection == "test" else "held-out training videos"
+        epoch = found.selection.get("epoch")
+        said.append(f"epoch {epoch} chosen on {where}" if epoch else "no epoch to choose from")
+    return said
 
 
 @dataclass(frozen=True)

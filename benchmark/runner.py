@@ -29,6 +29,7 @@ from benchmark.method import Method, Run
 from benchmark.plan import Cell
 from benchmark.progress import Progress
 from benchmark.training import TrainedMethod
+from benchmark.watch import watched
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +78,8 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     with Progress(cell.label(), settings.show_progress) as progress:
         work = _Work(cell, settings, progress)
         code = environment.code_identity(cell.choice.name, source_file(cell))
-        checkpoint = CheckpointFile(folder / record.CHECKPOINT, f"{cell.key}-{code['digest']}")
+        watching = "".join(f"-{word}" for word in cell.regime.curve.words())
+        checkpoint = CheckpointFile(folder / record.CHECKPOINT, f"{cell.key}-{code['digest']}{watching}")
         try:
             outcome = _measure(work, folder, checkpoint)
             status: dict[str, Any] = {"status": "done"}
@@ -112,12 +114,15 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
 
 def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str, Any]:
     cell, dataset = work.cell, work.cell.dataset
-    train = dataset.split("train")
+    seen = watched(cell)
+    train = seen.train
     run = Run(
         seed=cell.seed,
         device=work.settings.device,
         precision=cell.precision,
         epochs=cell.budget.get("epochs"),
+        seconds=cell.budget.get("seconds"),
+        watch=seen.watch,
         artefacts=ArtefactStore(work.settings.cache / "artefacts"),
         checkpoint=checkpoint,
         progress=work.progress,
@@ -127,6 +132,9 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
         method.prepare(train)
     with work.timed("fit", _videos_to_train(method, len(train))):
         method.fit(train)
+    if seen.watch:
+        work.timing["fit"] -= seen.watch.seconds
+        work.timing["watch"] = seen.watch.seconds
     codes = _encode(work, method)
     with work.timed("evaluate"):
         labels = {name: dataset.labels(name) for name in ("database", "query")}
@@ -146,8 +154,14 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
     save_arrays(folder / record.QUERIES, _per_query(results))
     return {
         "training": record.Training(
-            stages=run.history, scalars=run.scalars, parameters=method.parameters_count(), resumed=run.resumed
+            stages=run.history,
+            scalars=run.scalars,
+            parameters=method.parameters_count(),
+            resumed=run.resumed,
+            stopped_by=run.stopped_by,
+            curve=seen.watch.points if seen.watch else [],
         ),
+        "selection": seen.selection(),
         "timing": work.timing,
         "metrics": {name: measured(result) for name, result in results.items()},
         "diagnostics": diagnose(codes["database"]),
@@ -198,7 +212,7 @@ def model_file(cell: Cell, method: Method) -> dict[str, Any]:
 
 def source_file(cell: Cell) -> Path:
     """Return the file that defines the cell's dataset."""
-    return Path(inspect.getfile(type(cell.dataset)))
+    return Path(inspect.getfile(type(cell.dataset.origin)))
 
 
 def identity(cell: Cell) -> record.Identity:
@@ -214,6 +228,9 @@ def identity(cell: Cell) -> record.Identity:
         config=cell.config.model_dump(mode="json"),
         budget=dict(cell.budget),
         precision=cell.precision,
+        selection=cell.regime.selection,
+        eval_every=cell.regime.every,
+        subset=cell.dataset.drawn,
     )
 
 
@@ -249,8 +266,10 @@ def rerun_command(cell: Cell) -> str:
     changed = {key: value for key, value in cell.config.model_dump(mode="json").items() if base[key] != value}
     words = ["python -m benchmark run", f"--methods {cell.choice.name}:{cell.choice.variant}"]
     words += [f"--datasets {cell.dataset_argument}", f"--bits {cell.bits}", f"--seeds {cell.seed}"]
-    words += [f"--epochs {cell.budget['epochs']}"] if cell.budget else []
+    words += [f"--subset {cell.dataset.drawn}"] if cell.dataset.drawn is not None else []
+    words += [f"--epochs {cell.budget['epochs']}"] if "epochs" in cell.budget else []
     words += [f"--precision {cell.precision}"] if cell.precision != "fp32" else []
+    words += cell.regime.words()
     words += [f"--set {cell.choice.name}.{key}={value}" for key, value in changed.items()]
     return " ".join(words)
 

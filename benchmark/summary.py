@@ -25,13 +25,14 @@ def cell_line(number: int, total: int, cell: Cell, done: record.Record, kept: bo
         return f"{head}: FAILED in {done.failure.phase}: {done.failure.message}"
     metrics = done.metrics[PRESET].metrics
     scores = "  ".join(f"mAP@{k} {metrics[f'map@{k}']:.4f}" for k in (5, 20, 100))
+    told = "".join(f"  {remark}" for remark in record.remarks(done) if not remark.startswith("subset"))
     if kept:
-        return f"{head}: {scores}  (kept, made {done.finished})"
+        return f"{head}: {scores}{told}  (kept, made {done.finished})"
     timing = done.timing
     subset = "  subset" if done.data and done.data.subset else ""
     return (
         f"{head}: {scores}  {epochs_text(done)}fit {timing['fit']:.1f} s"
-        f"  encode {timing['encode_videos_per_second']:,.0f} videos/s{subset}"
+        f"  encode {timing['encode_videos_per_second']:,.0f} videos/s{subset}{told}"
     )
 
 
@@ -42,7 +43,7 @@ def skip_line(number: int, total: int, cell: Cell) -> str:
 
 def epochs_text(done: record.Record) -> str:
     """Return the epochs that were trained, stage by stage, or nothing for a method without epochs."""
-    epochs = "+".join(str(stage["epochs"]) for stage in done.training.stages)
+    epochs = record.epochs_text(done.training.stages)
     return f"{epochs} epochs  " if epochs else ""
 
 
@@ -50,11 +51,15 @@ def show(cells: Sequence[Cell], results: Path) -> None:
     """Print, per dataset, mAP under the field's protocol: mean and deviation over the seeds of this run."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset in dict.fromkeys(cell.dataset.name for cell in cells):
-        table = Table(box=box.SIMPLE, title=f"{dataset}: mAP, field protocol (AP divided by K, ties by database row)")
+    for dataset, drawn in {cell.dataset.name: cell.dataset.drawn for cell in cells}.items():
+        part = "" if drawn is None else f", subset of {drawn} training videos"
+        table = Table(
+            box=box.SIMPLE, title=f"{dataset}{part}: mAP, field protocol (AP divided by K, ties by database row)"
+        )
         table.add_column("method")
         table.add_column("bits", justify="right")
         table.add_column("epochs", justify="right")
@@ -62,14 +67,45 @@ def show(cells: Sequence[Cell], results: Path) -> None:
             table.add_column(column.replace("map", "mAP"), justify="right", no_wrap=True)
         table.add_column("seeds", justify="right")
         for row in _rows([cell for cell in cells if cell.dataset.name == dataset], results):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
+        for line in gains([cell for cell in cells if cell.dataset.name == dataset], results):
+            console.print(escape(line), soft_wrap=True)
+
+
+def gains(cells: Sequence[Cell], results: Path) -> list[str]:
+    """Return, per row whose epochs were chosen, what the choice gained over the last epoch; a warning where on test."""
+    rows: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
+    for cell in cells:
+        found = record.load(cell.folder(results)) if cell.regime.selects else None
+        if found is not None and found.selection and found.selection.get("last"):
+            rows[_name(cell), cell.bits].append(found)
+    lines = []
+    for (name, bits), records in sorted(rows.items(), key=lambda item: (item[0][1], item[0][0])):
+        key = "map@20"
+        pairs = [(r.metrics[PRESET].metrics[key], (r.selection or {})["last"]["metrics"][PRESET][key]) for r in records]
+        chosen, last = np.mean(pairs, axis=0)
+        on_test = records[0].identity.selection == "test"
+        mark = "CHOSEN ON THE TEST QUERIES, " if on_test else "chosen on held-out training videos, "
+        epochs = ", ".join(str((r.selection or {})["epoch"]) for r in records)
+        lines.append(
+            f"{name}, {bits} bits: epoch {epochs} {mark}mAP@20 {chosen:.4f}, at the last epoch {last:.4f} "
+            f"({chosen - last:+.4f})"
+        )
+    return lines
+
+
+def _name(cell: Cell) -> str:
+    """Return what a row of the table is called: rows that differ in more than the seed differ here."""
+    told = [*([] if cell.precision == "fp32" else [cell.precision]), *cell.regime.told()]
+    told = [word for word in told if not word.startswith("curve")]
+    return cell.choice.cls.title + cell.choice.suffix(" ({})") + (f" [{', '.join(told)}]" if told else "")
 
 
 def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
     groups: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
-        group = groups[cell.choice.cls.title + cell.choice.suffix(" ({})"), cell.bits]
+        group = groups[_name(cell), cell.bits]
         found = record.load(cell.folder(results))
         if found is not None and found.status == "done":
             group.append(found)
@@ -79,7 +115,7 @@ def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
             rows.append([method, str(bits), "", *("not run" for _ in COLUMNS), "0"])
             continue
         values = np.array([[item.metrics[PRESET].metrics[column] for column in COLUMNS] for item in records])
-        epochs = epochs_text(records[0]).removesuffix(" epochs  ")
+        epochs = ", ".join(dict.fromkeys(epochs_text(item).removesuffix(" epochs  ") for item in records))
         rows.append([method, str(bits), epochs, *(_mean(column) for column in values.T), str(len(records))])
     return rows
 
@@ -103,6 +139,10 @@ def expected(cells: Sequence[Cell]) -> list[dict[str, Any]]:
             "config": cell.config.model_dump(mode="json"),
             "budget": dict(cell.budget),
             "precision": cell.precision,
+            "selection": cell.regime.selection,
+            "eval_every": cell.regime.every,
+            "fingerprint": cell.dataset.fingerprint,
+            "subset": cell.dataset.drawn,
             "reason": cell.skip or "",
         }
         for cell in cells

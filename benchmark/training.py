@@ -18,6 +18,7 @@ from benchmark.errors import TrainingDiverged
 from benchmark.machine import autocast
 from benchmark.method import Batch, Method, Run, Videos
 from benchmark.prefetch import Ahead, pinned, resident
+from benchmark.regime import cut_short, ran_out
 from benchmark.seeds import Draws
 
 __all__ = ["CheckpointFile", "Draws", "Stage", "TrainedMethod", "step_decay"]
@@ -98,8 +99,10 @@ class TrainedMethod(Method):
         return [_with_epochs(stage, budget if stage is stages[-1] else min(stage.epochs, budget)) for stage in stages]
 
     def fit(self, train: Videos) -> None:
-        """Run all stages, continuing from the cell's checkpoint if there is one."""
+        """Run all stages, continuing from the cell's checkpoint if there is one, until a budget of time runs out."""
         _Loop(self, train).run()
+        if self.run.watch:
+            self.run.watch.choose(self)
         self.module.eval()
 
 
@@ -122,6 +125,9 @@ class _Loop:
             first_stage, first_epoch = resumed["stage"], resumed["epoch"]
             self.history[:] = resumed["history"]
             self.method.load(resumed["state"])
+            self.run_.stopped_by = resumed.get("stopped_by", "")
+            if self.run_.watch:
+                self.run_.watch.restore(resumed["watch"])
             self._count_resumed(first_stage, first_epoch)
         for number in range(first_stage, len(self.stages)):
             stage = self.stages[number]
@@ -137,10 +143,21 @@ class _Loop:
             for epoch in range(start, stage.epochs):
                 self._epoch(number, stage, epoch, optimiser)
                 last = epoch + 1 == stage.epochs
+                whole = last and number + 1 == len(self.stages)
+                stopped = not whole and ran_out(self.history, self.run_.seconds)
+                if self.run_.watch and number + 1 == len(self.stages):
+                    trained = sum(entry["seconds"] for entry in self.history)
+                    self.run_.watch.after(self.method, epoch + 1, last or stopped, trained)
+                if stopped:
+                    self.run_.stopped_by = "time"
+                    cut_short(self.history, epoch + 1, [(stage.name, stage.epochs) for stage in self.stages])
+                    return self._save(len(self.stages), 0, None)
                 self._save(number + last, 0 if last else epoch + 1, None if last else optimiser)
+        return None
 
     def _count_resumed(self, first_stage: int, first_epoch: int) -> None:
-        self.run_.resumed = sum(stage.epochs for stage in self.stages[:first_stage]) + first_epoch
+        done = [entry["epochs"] for entry in self.history[:first_stage]]
+        self.run_.resumed = sum(done) + first_epoch
         if self.run_.progress:
             self.run_.progress.skip(self.run_.resumed * len(self.train))
 
@@ -197,6 +214,8 @@ class _Loop:
                 "history": self.history,
                 "state": self.method.state(),
                 "optimiser": optimiser.state_dict() if optimiser else None,
+                **({"stopped_by": self.run_.stopped_by} if self.run_.stopped_by else {}),
+                **({"watch": self.run_.watch.state()} if self.run_.watch else {}),
             }
         )
 

@@ -10,21 +10,23 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
 from reports.drawing import SETTINGS, Drawing, frame, legend, line, room, saved, series
 from reports.matrix import Group, Row
-from reports.tables import mean
+from reports.tables import Mean, mean
 
-KINDS = ("pr_rank", "pr_radius", "precision_n", "map_k", "map_bits")
+KINDS = ("pr_rank", "pr_radius", "precision_n", "map_k", "map_bits", "learning")
 TITLES = {
     "pr_rank": "Precision and recall by rank",
     "pr_radius": "Precision and recall by Hamming radius",
     "precision_n": "Precision at N",
     "map_k": "mAP at K",
     "map_bits": "mAP against code length",
+    "learning": "mAP by epoch",
 }
 EXPLAINED = {
     "pr_rank": "Each point is a depth of the ranking; precision and recall are means over queries and seeds.",
@@ -33,6 +35,8 @@ EXPLAINED = {
     "precision_n": "Share of relevant videos among the first N; mean over queries and seeds.",
     "map_k": "Mean over seeds; the band is one standard deviation.",
     "map_bits": "Mean over seeds; the band is one standard deviation. A line needs two code lengths.",
+    "learning": "Measured on the test queries after epochs of the main stage; nothing was chosen by it. Mean over "
+    "seeds; the band is one standard deviation.",
 }
 AXES = {
     "pr_rank": ("Recall (share of relevant videos)", "Precision"),
@@ -40,9 +44,14 @@ AXES = {
     "precision_n": ("N (ranked videos)", "Precision@N"),
     "map_k": ("K (ranked videos)", "mAP@K"),
     "map_bits": ("Code length (bits)", "mAP@{}"),
+    "learning": ("Epoch of the main stage", "mAP@20"),
 }
+UNITS = {"map_k": "K = {:.0f}", "map_bits": "{:.0f} bits", "precision_n": "N = {:.0f}", "learning": "epoch {:.0f}"}
+"""How a figure's words say where a point lies."""
 DEPTH = 1000
 """Deepest rank of precision at N (as papers of the field draw it)."""
+LEARNING_CUT = 20
+"""The K of the figures of mAP by epoch (ours); the CSV beside the page has all."""
 BITS_CUTS = (5, 20, 100)
 """The K of the figures of mAP against code length (ours)."""
 
@@ -86,6 +95,8 @@ def _points(group: Group, row: Row, preset: str, at: int, kind: str) -> tuple[An
     if kind == "map_k":
         cuts = [cut for cut in style.CUTS if cut is not None]
         return _with_spread([(cut, mean(records, preset, style.metric_key("map", cut))) for cut in cuts])
+    if kind == "learning":
+        return _with_spread(_by_epoch(records, preset))
     if kind == "precision_n":
         return _averaged(records, preset, "pr_rank", ("rank", "rank", "precision"), DEPTH)
     step, suffix = ("rank", "") if kind == "pr_rank" else ("radius", "_micro")
@@ -94,6 +105,26 @@ def _points(group: Group, row: Row, preset: str, at: int, kind: str) -> tuple[An
 
 def _of(row: Row, bits: int, preset: str) -> list[Record]:
     return [record for record in row.done(bits) if preset in record.metrics]
+
+
+def _by_epoch(records: Sequence[Record], preset: str) -> list[tuple[int, Mean]]:
+    """Return mAP after each epoch at which every record that has a curve has a point."""
+    key = style.metric_key("map", LEARNING_CUT)
+    held = [
+        {
+            int(point["epoch"]): value
+            for point in record.training.curve
+            if (value := style.number(point.get("metrics", {}).get(preset, {}).get(key))) is not None
+        }
+        for record in records
+        if record.training.curve
+    ]
+    shared = set.intersection(*map(set, held)) if held else set()
+    found = []
+    for epoch in sorted(shared):
+        values = [points[epoch] for points in held]
+        found.append((epoch, Mean(*mean_deviation(values), len(values), len(values))))
+    return found
 
 
 def _with_spread(means: Sequence[tuple[int, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
@@ -133,7 +164,7 @@ def _float(value: Any) -> float:
 def draw(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) -> Drawing | None:
     """Draw one figure, or return None where no row has a line."""
     found = curves(group, preset, at, kind, methods)
-    if not found or (kind == "map_bits" and max(len(curve.x) for curve in found) < 2):
+    if not found or (kind in ("map_bits", "learning") and max(len(curve.x) for curve in found) < 2):
         return None
     name = style.slug(group.slug, preset, at, kind)
     with rc_context({**SETTINGS, "svg.hashsalt": name}):
@@ -158,15 +189,19 @@ def _figure(found: Sequence[Curve], kind: str, at: int) -> Figure:
         axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(lengths[0] / 1.1, lengths[-1] * 1.1)
+    elif kind == "learning":
+        axes.set_xlim(0, 1.03 * deepest)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     else:
         axes.set_xlim(0, 1.02 * (deepest if kind == "precision_n" else 1))
-    axes.set_ylim(0, 1.02)
+    highest = max(float(np.max(curve.y + (0 if curve.spread is None else curve.spread))) for curve in found)
+    axes.set_ylim(0, min(1.02, 1.15 * highest) if kind == "learning" and highest > 0 else 1.02)
     legend(figure, [(curve.label, curve.look) for curve in found])
     return figure
 
 
 def _plot(axes: Any, curve: Curve, kind: str) -> None:
-    whole = kind in ("map_k", "map_bits")
+    whole = kind in ("map_k", "map_bits", "learning")
     marks = None if whole else _spaced(curve.x / (curve.x.max() if kind == "precision_n" else 1), curve.y)
     axes.add_line(Line2D(curve.x, curve.y, markevery=marks, gid=series(curve.slug), **line(curve.look)))
     if whole and curve.spread is not None:
@@ -195,7 +230,7 @@ def _words(group: Group, preset: str, at: int, kind: str, found: Sequence[Curve]
             recall, precision = (style.rounded(float(points[near])) for points in (curve.x, curve.y))
             said.append(f"{curve.label} precision {precision} at recall {recall}")
         else:
-            unit = {"map_k": "K = {:.0f}", "map_bits": "{:.0f} bits", "precision_n": "N = {:.0f}"}[kind]
+            unit = UNITS[kind]
             ends = [f"{style.rounded(float(curve.y[i]))} at {unit.format(curve.x[i])}" for i in (0, -1)]
             said.append(f"{curve.label} {', '.join(ends)}")
     where = f"K = {at}" if kind == "map_bits" else f"{at} bits"

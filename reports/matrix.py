@@ -1,7 +1,7 @@
 """From records to the matrix that the page shows: groups (one per dataset content), rows and cells.
 
-A row holds records that may be averaged: same method, variant, configuration, budget, precision and protocol. Nothing
-else is ever averaged together.
+A row holds records that may be averaged: same method, variant, configuration, budget, precision, protocol and choice
+of the epoch. Nothing else is ever averaged together.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from reports import style
 
 PLAIN_VARIANT = "default"
 FULL = "fp32"
+LAST, ON_TEST = "last", "test"
+"""Whose weights a row's numbers are of: the last epoch's, or the best's on the test queries."""
+OPTIONS = ("precision", "selection", "eval_every")
+"""Of an identity, what tells rows of one reading, configuration and budget apart."""
+SELECTED = {ON_TEST: "test queries", "validation": "held-out videos"}
 NO_RECORD = "no record: this cell was not run"
 
 
@@ -38,6 +43,13 @@ class Row:
     slug: str = ""
     sibling: int = 0
     precision: str = FULL
+    selection: str = LAST
+    eval_every: int = 1
+
+    @property
+    def peeked(self) -> bool:
+        """Say whether the epoch was chosen on the test queries: such a row competes with no other."""
+        return self.selection == ON_TEST
 
     def done(self, bits: int) -> list[Record]:
         """Return the finished records of a code length, by seed."""
@@ -85,6 +97,13 @@ class Group:
     """Keys of records that other code made than today's."""
 
     @property
+    def drawn(self) -> int | None:
+        """Return how many training videos were drawn from the dataset, None where it is whole."""
+        found = [r.identity.subset for row in self.rows for r in row.all]
+        found += [cell.get("subset") for row in self.rows for cell in row.expected.values()]
+        return next((n for n in found if n is not None), None)
+
+    @property
     def bits(self) -> list[int]:
         """Return the code lengths that any row has or was asked for."""
         found = {r.identity.bits for row in self.rows for r in row.all}
@@ -117,11 +136,14 @@ def build(records: Iterable[Record], expected: Sequence[Mapping[str, Any]] = ())
         _label(group.rows)
         _name_rows(group.rows)
     names = Counter(group.name for group in groups.values())
+    called = Counter((group.name, group.drawn) for group in groups.values())
     for group in groups.values():
         several, mark = names[group.name] > 1, group.fingerprint[:8] or "unknown"
-        group.label = style.one_line(group.title) + (f" [data {mark}]" if several else "")
+        part = "" if group.drawn is None else f" (subset of {group.drawn})"
+        same = called[group.name, group.drawn] > 1
+        group.label = style.one_line(group.title) + part + (f" [data {mark}]" if same else "")
         group.slug = style.slug(group.name, mark) if several else style.slug(group.name)
-    return sorted(groups.values(), key=lambda g: (g.title.lower(), g.name, g.fingerprint))
+    return sorted(groups.values(), key=lambda g: (g.title.lower(), g.name, g.drawn or 0, g.fingerprint))
 
 
 def methods(groups: Iterable[Group]) -> list[str]:
@@ -162,13 +184,23 @@ def fill_command(group: Group, row: Row, bits: Sequence[int], seeds: Sequence[in
             return re.sub(r"--seeds \d+( \d+)*", f"--seeds {numbers}", command)
     method = row.method if row.variant in ("", PLAIN_VARIANT) else f"{row.method}:{row.variant}"
     words = f"python -m benchmark run --methods {method} --datasets {group.name} --bits {lengths} --seeds {numbers}"
+    words += f" --subset {group.drawn}" if group.drawn is not None else ""
     words += f" --epochs {row.budget['epochs']}" if "epochs" in row.budget else ""
-    return words + (f" --precision {row.precision}" if row.precision != FULL else "")
+    words += f" --precision {row.precision}" if row.precision != FULL else ""
+    words += f" --select {row.selection}" if row.selection != LAST else ""
+    words += f" --eval-every {row.eval_every}" if row.eval_every != 1 else ""
+    return words + (f" --time-budget {row.budget['seconds']}s" if "seconds" in row.budget else "")
 
 
 def _order(row: Row) -> tuple[Any, ...]:
     shortest_first = [style.number(value) or 0.0 for _, value in sorted(row.budget.items())]
-    told = row.precision != FULL, shortest_first, _text(row.config), _text(row.protocols)
+    told = (
+        row.precision != FULL,
+        (row.selection != LAST, row.selection, row.eval_every),
+        shortest_first,
+        _text(row.config),
+        _text(row.protocols),
+    )
     return row.title.lower(), row.method, row.variant, *told
 
 
@@ -192,14 +224,15 @@ def _row(group: Group, record: Record) -> None:
     identity = record.identity
     protocols = {name: measured.protocol for name, measured in sorted(record.metrics.items())}
     for row in group.rows:
-        same = (row.method, row.variant, row.precision) == (identity.method, identity.variant, identity.precision)
+        same = (row.method, row.variant) == (identity.method, identity.variant)
+        same = same and all(getattr(row, name) == getattr(identity, name) for name in OPTIONS)
         same = same and _text(row.config) == _text(identity.config) and _text(row.budget) == _text(identity.budget)
         if same and (not protocols or not row.protocols or _text(row.protocols) == _text(protocols)):
             break
     else:
         title = identity.method_title or identity.method
         row = Row(identity.method, title, identity.variant, identity.config, identity.budget)
-        row.precision = identity.precision
+        row.precision, row.selection, row.eval_every = identity.precision, identity.selection, identity.eval_every
         group.rows.append(row)
     row.protocols = row.protocols or protocols
     (row.records if record.status == "done" else row.failures).append(record)
@@ -207,19 +240,24 @@ def _row(group: Group, record: Record) -> None:
 
 def _expect(groups: dict[tuple[str, str], Group], cell: Mapping[str, Any]) -> None:
     dataset, method = str(cell["dataset"]), str(cell["method"])
-    group = next((group for (name, _), group in groups.items() if name == dataset), None)
-    if group is None:
-        group = groups[dataset, ""] = Group(dataset, str(cell.get("dataset_title") or dataset), "")
+    content = cell.get("fingerprint")
+    held = [group for (name, mark), group in groups.items() if name == dataset and content in (None, "", mark)]
+    if held:
+        group = held[0]
+    else:
+        title, content = str(cell.get("dataset_title") or dataset), str(content or "")
+        group = groups[dataset, content] = Group(dataset, title, content)
     variant = str(cell.get("variant") or "")
     title = next((r.title for g in groups.values() for r in g.rows if r.method == method), method)
     for row in group.rows:
         fits = row.method == method and variant in ("", row.variant)
-        if fits and all(cell.get(name) in (None, getattr(row, name)) for name in ("config", "budget", "precision")):
+        if fits and all(cell.get(name) in (None, getattr(row, name)) for name in ("config", "budget", *OPTIONS)):
             break
     else:
         row = Row(method, str(cell.get("method_title") or title), variant or PLAIN_VARIANT)
         row.config, row.budget = cell.get("config") or {}, cell.get("budget") or {}
-        row.precision = str(cell.get("precision") or FULL)
+        row.precision, row.selection = str(cell.get("precision") or FULL), str(cell.get("selection") or LAST)
+        row.eval_every = int(cell.get("eval_every") or 1)
         group.rows.append(row)
     row.expected[int(cell["bits"]), int(cell["seed"])] = cell
 
@@ -243,7 +281,9 @@ def _label(rows: Sequence[Row]) -> None:
         told = row.budgeted or any(_text(r.budget) != _text(row.budget) for r in same)
         details = {
             **({} if row.precision == FULL else {"precision": row.precision}),
-            **(row.budget if told else {}),
+            **({} if row.selection == LAST else {"epoch chosen on": SELECTED.get(row.selection, row.selection)}),
+            **({} if row.eval_every == 1 else {"every": row.eval_every}),
+            **(budget_words(row.budget) if told else {}),
             **{f"config {k}" if k in row.budget else k: v for k, v in differing.items()},
         }
         variant = "" if row.variant in ("", PLAIN_VARIANT) else f" ({row.variant})"
@@ -270,6 +310,14 @@ def _name_rows(rows: Sequence[Row]) -> None:
 def _settings(row: Row) -> dict[str, Any]:
     options = {f"{name}.{key}": v for name, protocol in row.protocols.items() for key, v in protocol.items()}
     return {**row.config, **options}
+
+
+def budget_words(budget: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a budget as the page says it."""
+    return {
+        "time budget" if key == "seconds" else key: style.duration(value) if key == "seconds" else value
+        for key, value in budget.items()
+    }
 
 
 def _differing(others: Sequence[Mapping[str, Any]], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, Record, scan
-from reports import gallery, matrix, method_cards, provenance, ranks, style, tables
+from reports import gallery, matrix, method_cards, provenance, ranks, selection, style, tables
 from reports.matrix import Group, Row
 from reports.section import Workshop, section
 from reports.stored import Stored
@@ -100,6 +100,7 @@ def render(
         notices=_notices(groups),
         diagnostics=list(provenance.DIAGNOSTICS.values()),
         ranks=ranks.by_preset(groups),
+        peeked=any(row.peeked for group in groups for row in group.rows if row.records),
         presets=style.preset_order({preset for group in groups for preset in group.presets}),
         choices=_choices(groups),
         articles=articles,
@@ -152,12 +153,19 @@ def _notices(groups: Sequence[Group]) -> list[str]:
     """Return what a reader must know before comparing numbers."""
     said = []
     for group in groups:
-        if group.data and group.data.subset:
+        if group.drawn is not None:
+            said.append(
+                f"{group.label}: that many training videos were drawn from the dataset (--subset), a rehearsal; "
+                "comparable with no other number."
+            )
+        elif group.data and group.data.subset:
             said.append(f"{group.label}: fewer videos than published (subset); not comparable with published numbers.")
         budgets: dict[str, list[str]] = {}
         for row in group.rows:
             if row.budgeted:
-                budgets.setdefault(style.settings_text(row.budget), []).append(row.label)
+                said_budget = style.settings_text(matrix.budget_words(row.budget))
+                budgets.setdefault(said_budget, []).append(row.label)
+            said += selection.warnings(group, row)
             digests = {str(record.code.get("digest")) for record in row.records}
             if len(digests) > 1:
                 said.append(

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.record import Record
-from reports import style
+from benchmark.record import Record, remarks
+from reports import matrix, style
 from reports.matrix import Group, Row, fill_command
 
 PHASES = ("prepare", "fit", "encode", "evaluate")
@@ -61,7 +61,8 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "throughput": style.count(timing.get("encode_videos_per_second")),
         "memory": style.memory(record.peak_memory_bytes), "commit": commit(record),
         "environment": known[_text(record.environment)]["name"],
-        "config": bool(identity.config), "budget": flat(identity.budget),
+        "config": bool(identity.config), "budget": flat(matrix.budget_words(identity.budget)),
+        "remarks": "; ".join(remarks(record)),
         "command": style.one_line(command(group, row, record), limit=2000),
         "given": style.one_line(record.command, limit=2000),
         "diagnostics": [
@@ -93,9 +94,13 @@ def stale(group: Group) -> list[dict[str, Any]]:
 
 
 def epochs(record: Record) -> str:
-    """Return the epochs of each stage joined by +, and whether a budget set them."""
-    shown = "+".join(style.count(stage.get("epochs")) for stage in record.training.stages) or style.NOTHING
-    return f"{shown} (budget)" if "epochs" in record.identity.budget and record.training.stages else shown
+    """Return the epochs of each stage joined by +, of how many if cut short, and whether a budget set them."""
+    stages = record.training.stages
+    shown = "+".join(style.count(stage.get("epochs")) for stage in stages) or style.NOTHING
+    if any("planned" in stage for stage in stages):
+        planned = "+".join(style.count(stage.get("planned", stage.get("epochs"))) for stage in stages)
+        return f"{shown} of {planned} ({style.one_line(record.training.stopped_by or 'stopped')})"
+    return f"{shown} (budget)" if "epochs" in record.identity.budget and stages else shown
 
 
 def commit(record: Record) -> str:

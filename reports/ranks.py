@@ -28,10 +28,12 @@ def ranks(groups: Sequence[Group], preset: str) -> dict[str, Any] | None:
     number there. A dataset's ranks are first averaged over its code lengths, which are not independent of each other,
     so that the critical difference and Friedman's p-value count datasets alone.
 
+    Rows whose epoch was chosen on the test queries take no part. Of a dataset and parts drawn from it one counts.
+
     The result holds ``rows`` (``label`` and ``rank``, best first), ``left_out`` (other labels), ``datasets`` (labels),
     ``cells`` (how many code lengths of datasets), ``cut``, ``level``, ``critical`` and ``friedman`` (its p-value).
     """
-    scores = {group.label: _scores(group, preset) for group in groups}
+    scores = {group.label: _scores(group, preset) for group in _one_of_each(groups)}
     scores = {name: found for name, found in scores.items() if found}
     held = [{label for _, label in found} for found in scores.values()]
     labels = sorted(set.intersection(*held)) if held else []
@@ -56,8 +58,19 @@ def ranks(groups: Sequence[Group], preset: str) -> dict[str, Any] | None:
 def _scores(group: Group, preset: str) -> dict[tuple[int, str], float]:
     """Return mAP by code length and row."""
     key = style.metric_key("map", CUT)
-    found = {(b, row.label): tables.mean(row.done(b), preset, key).mean for row in group.rows for b in group.bits}
+    rows = [row for row in group.rows if not row.peeked]
+    found = {(b, row.label): tables.mean(row.done(b), preset, key).mean for row in rows for b in group.bits}
     return {place: value for place, value in found.items() if value is not None}
+
+
+def _one_of_each(groups: Sequence[Group]) -> list[Group]:
+    """Return all whole datasets, and of those that are there in drawn parts alone the largest part."""
+    whole = {group.name for group in groups if group.drawn is None}
+    largest: dict[str, Group] = {}
+    for group in sorted(groups, key=lambda group: group.drawn or 0):
+        if group.name not in whole:
+            largest[group.name] = group
+    return [group for group in groups if group.drawn is None or largest.get(group.name) is group]
 
 
 def _block(scores: dict[tuple[int, str], float], labels: Sequence[str]) -> np.ndarray:

@@ -20,6 +20,7 @@ from reports import (
     provenance,
     published,
     robustness_section,
+    selection,
     style,
     svg,
     tables,
@@ -70,11 +71,15 @@ def section(group: Group, shop: Workshop) -> dict[str, Any]:
     examples, drawings = gallery.gallery(group, shop.stored, shop.methods, shop.pictures, shop.datasets)
     for drawing in drawings:
         shop.write(drawing)
+    learning = tables.learning_csv(group)
+    if learning:
+        shop.files[f"tables/learning-{group.slug}.csv"] = learning.encode()
     return {
         "slug": group.slug, "label": group.label, "name": group.name,
         "card": {**provenance.card(group), **_known(group, shop.stored)},
         "panels": [_panel(group, preset, compared[preset], shop) for preset in group.presets],
-        "cost": price, "embedding": plane, "gallery": examples, "published": published.comparisons(group),
+        "cost": price, "chosen": selection.table(group, shop.methods), "embedding": plane,
+        "gallery": examples, "published": published.comparisons(group),
         "robustness": robustness_section.part(group, shop),
         "legend": _legend(group, shop.methods),
     }  # fmt: skip
@@ -112,7 +117,8 @@ def _figures(group: Group, preset: str, shop: Workshop) -> list[dict[str, Any]]:
     """Return the curves by kind."""
     kinds: dict[str, dict[str, Any]] = {}
     for kind, at, drawing in curves.figures(group, preset, shop.methods):
-        about = {"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": []}
+        file = f"tables/learning-{group.slug}.csv" if kind == "learning" else ""
+        about = {"title": curves.TITLES[kind], "text": curves.EXPLAINED[kind], "drawings": [], "file": file}
         by_bits = kind != "map_bits"
         where = {"where": f"{at} bits", "bits": at} if by_bits else {"where": f"K = {at}", "bits": None}
         kinds.setdefault(kind, about)["drawings"].append({**where, **shop.keep(drawing)})

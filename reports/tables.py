@@ -61,6 +61,11 @@ def mean(records: Sequence[Record], preset: str, key: str) -> Mean:
     return Mean(*mean_deviation(found), len(found), len(records))
 
 
+def average(numbers: Sequence[float]) -> float:
+    """Return the mean of at least one number."""
+    return sum(numbers) / len(numbers)
+
+
 def no_ends(label: str, bits: int) -> Ends:
     """Return intervals of a row for which none are known."""
     return [(None, None)] * len(style.CUTS)
@@ -87,7 +92,9 @@ def table(
                 cell = _cell(group, row, preset, bits, cut, mark, seeds, place == 0)
                 cells.append(replace(cell, interval=(_brief(interval[0]), _brief(interval[1]))))
         look = style.look(row.method, methods)
-        rows.append({"label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells})
+        rows.append({
+            "label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells, "peeked": row.peeked,
+        })  # fmt: skip
     return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
             "foot": _ceilings(group, preset)}  # fmt: skip
 
@@ -127,12 +134,15 @@ def _cell(group: Group, row: Row, preset: str, bits: int, cut: int | None, place
 
 
 def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]:
-    """Mark best and second of each column by unrounded means; a column with fewer than two numbers has neither."""
+    """Mark best and second of each column by unrounded means; a column with fewer than two numbers has neither.
+
+    A row whose epoch was chosen on the test queries is not compared.
+    """
     marks: dict[tuple[str, int, int | None], str] = {}
     for bits in group.bits:
         for cut in style.CUTS:
             key = style.metric_key("map", cut)
-            found = {row.label: mean(row.done(bits), preset, key).mean for row in group.rows}
+            found = {row.label: mean(row.done(bits), preset, key).mean for row in group.rows if not row.peeked}
             numbers = {label: value for label, value in found.items() if value is not None}
             if len(numbers) < 2:
                 continue
@@ -193,6 +203,22 @@ def records_csv(groups: Sequence[Group]) -> str:
             record.status, record.key, *(_exact(style.number(held.get(name))) for name in names),
         ])  # fmt: skip
     return write_csv(head, lines)
+
+
+def learning_csv(group: Group) -> str:
+    """Return every point of every learning curve, unrounded, or nothing where no record has one."""
+    head = ("dataset", "fingerprint", "row", "method", "variant", "bits", "seed", "epoch", "seconds", "preset", "k",
+            "map")  # fmt: skip
+    lines = [
+        [
+            group.name, group.fingerprint, row.label, row.method, row.variant, r.identity.bits, r.identity.seed,
+            point.get("epoch"), _exact(style.number(point.get("seconds"))), preset, cut or "full",
+            _exact(style.number(maps.get(style.metric_key("map", cut)))),
+        ]
+        for row in group.rows for r in row.records for point in r.training.curve
+        for preset, maps in point.get("metrics", {}).items() for cut in style.CUTS
+    ]  # fmt: skip
+    return write_csv(head, lines) if lines else ""
 
 
 def write_csv(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:

@@ -207,7 +207,7 @@ def states(results: Path) -> list[dict[str, str]]:
         elif found is not None and found.failure is not None:
             rows.append({"state": "failed", "cell": cell, "detail": f"{found.failure.phase}: {found.failure.message}"})
         elif found is not None:
-            detail = found.finished
+            detail = "  ".join([found.finished, *record.remarks(found)])
             rows.append({"state": "stale" if is_stale(found) else "done", "cell": cell, "detail": detail})
         elif is_locked(folder):
             rows.append({"state": "running", "cell": cell, "detail": "another process holds it"})

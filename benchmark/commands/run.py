@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.commands import shared
 from benchmark.machine import PRECISIONS
 from benchmark.options import DEVICES, RERUNS, fill_from_toml
+from benchmark.regime import SELECTIONS
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset, Roots
@@ -41,6 +42,7 @@ def add(verbs: Any) -> None:
         metavar="N",
         help="budget: epochs of the main training stage, earlier stages are capped at N; the record shows it",
     )
+    _add_regime(parser)
     parser.add_argument("--set", nargs="+", action="extend", metavar="METHOD.KEY=VALUE", help="settings of methods")
     parser.add_argument("--config", type=Path, metavar="F.toml", help="the same options from a file; flags win")
     parser.add_argument("--device", choices=DEVICES, help="where to compute (default: auto)")
@@ -68,22 +70,51 @@ def add(verbs: Any) -> None:
     parser.set_defaults(call=call)
 
 
+def _add_regime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--time-budget",
+        metavar="T",
+        help="of training, per cell, such as 90s, 10m or 1h: it stops after the epoch in which the time ran out",
+    )
+    parser.add_argument(
+        "--subset",
+        type=int,
+        metavar="N",
+        help="rehearse on N training videos and as large a share of database and queries, even over classes",
+    )
+    parser.add_argument(
+        "--select",
+        choices=SELECTIONS,
+        help="whose weights are the result: the last epoch's (default), the best's on videos held out of the training "
+        "set, without labels, or the best's on the test queries, which only serves to reproduce papers that did so",
+    )
+    parser.add_argument("--eval-every", type=int, metavar="N", help="epochs between two that --select compares")
+    parser.add_argument(
+        "--curve",
+        nargs="+",
+        metavar="E",
+        help="measure after these epochs of the main stage (1 2 5, or every:5); no number changes by it",
+    )
+
+
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     fill_from_toml(args)
-    from benchmark import environment, executors, facts, machine, plan
+    from benchmark import environment, executors, facts, machine, plan, regime
     from benchmark.errors import BadInput
 
     if not args.methods:
         raise BadInput("run needs --methods", next_step="'python -m benchmark list methods' shows them")
     bits, seeds = _unique(args.bits or DEFAULT_BITS), _unique(args.seeds or DEFAULT_SEEDS)
     plan.check_numbers(bits, seeds, args.epochs)
+    asked = regime.read(args.select, args.eval_every, args.curve, args.time_budget)
     choices = [plan.choose_method(name) for name in _unique(args.methods)]
     settings = plan.read_settings(args.set or [])
-    opened = open_all(args.datasets, shared.roots(args))
+    opened = reduce_all(open_all(args.datasets, shared.roots(args)), args.subset)
     device = environment.choose_device(args.device or "auto")
     precision_of = partial(machine.resolve_precision, args.precision or "fp32", device)
-    cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs, precision_of)
+    cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs, precision_of, asked)
+    _say_unconcerned(asked, choices)
     results = shared.results_folder(args.results)
     job = executors.Job(cells, results, shared.roots(args).cache, args.device or "auto", args.rerun, _command())
     if args.dry_run:
@@ -122,6 +153,26 @@ def _perturb(job: Any, roots: Roots) -> int:
         if item is not None and item.status == "done"
     ]
     return robustness.run(done, roots, job.device, again=job.rerun == "all")
+
+
+def reduce_all(opened: list[tuple[str, Dataset]], n: int | None) -> list[tuple[str, Dataset]]:
+    """Return the part of each dataset that ``--subset`` asks for; one that has no more videos stays whole."""
+    from benchmark.subset import reduced
+
+    parts = [(argument, reduced(dataset, n)) for argument, dataset in opened]
+    for _, dataset in parts:
+        if n is not None and dataset.drawn is None:
+            count = len(dataset.split("train"))
+            print(f"{dataset.name}: has {count} training videos, so --subset {n} takes all of it", file=sys.stderr)
+    return parts
+
+
+def _say_unconcerned(asked: Any, choices: list[Any]) -> None:
+    """Say of which methods the regime changes nothing."""
+    names = [choice.name for choice in choices if not choice.cls.trained_in_epochs]
+    if asked.words() and names:
+        words = " ".join(asked.words())
+        print(f"{', '.join(names)}: trained in no epochs, so {words} changes nothing", file=sys.stderr)
 
 
 def _finish(job: Any, roots: Roots, page: bool) -> None:

@@ -67,7 +67,7 @@ const Tables = (() => {
   function mark() {
     for (const table of all()) {
       for (const cell of table.querySelectorAll("tr.gone > td[data-v]")) place(cell, "");
-      const rows = [...table.tBodies[0].rows].filter(shown);
+      const rows = [...table.tBodies[0].rows].filter((row) => shown(row) && !row.classList.contains("peeked"));
       for (const head of table.querySelectorAll("thead th[data-k]")) {
         const cells = rows.map((row) => row.querySelector(`td[data-bits="${head.dataset.bits}"][data-k="${head.dataset.k}"]`)).filter((cell) => cell?.dataset.v);
         const [best, second] = [...new Set(cells.map(number))].sort((a, b) => b - a);

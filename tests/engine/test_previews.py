@@ -160,6 +160,7 @@ class Counted:
     def __init__(self, monkeypatch, frames, fingerprint="f" * 32, self_retrieval=False):
         self.name, self.title, self.source, self.classes = "made", "Made", "here", ("a", "b")
         self.fingerprint, self.self_retrieval = fingerprint, self_retrieval
+        self.drawn = None
         self.frames, self.opens, self.asked = frames, 0, []
         monkeypatch.setattr(registry, "open_dataset", self.open)
 

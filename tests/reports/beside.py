@@ -52,7 +52,7 @@ def keep_facts(results, item, labels, classes=None, self_retrieval=False):
     names = tuple(classes or (f"class {n}" for n in range(1, labels["query"].shape[1] + 1)))
     dataset = SimpleNamespace(
         name=item.identity.dataset, title=item.identity.dataset_title, source="made up", classes=names,
-        fingerprint=item.data.fingerprint, self_retrieval=self_retrieval, labels=labels.__getitem__,
+        fingerprint=item.data.fingerprint, drawn=None, self_retrieval=self_retrieval, labels=labels.__getitem__,
     )  # fmt: skip
     return facts.keep(results, dataset, item.identity.dataset)
 
