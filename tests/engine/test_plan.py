@@ -5,18 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark import plan, registry
+from benchmark import plan, record, registry
 from benchmark.errors import BadInput
 from benchmark.evaluation.protocol import PRESETS
 from benchmark.features import FrameShape
 from benchmark.options import fill_from_toml
+from benchmark.regime import DEFAULT, Curve, Regime
 
 
 def dataset(name="d", fingerprint="f"):
     return SimpleNamespace(name=name, fingerprint=fingerprint, shape=FrameShape(25, 512), protocol={})
 
 
-def make_cells(method="conmh", settings=(), epochs=None, **options):
+def make_cells(method="conmh", settings=(), epochs=None, regime=DEFAULT, **options):
     choice = plan.choose_method(method)
     return plan.cells(
         [choice],
@@ -25,6 +26,7 @@ def make_cells(method="conmh", settings=(), epochs=None, **options):
         options.get("seeds", [0]),
         plan.read_settings(settings),
         epochs,
+        regime=regime,
     )
 
 
@@ -38,6 +40,29 @@ def test_key_moves_with_everything_that_can_move_the_number():
     ]
     assert len(set(keys)) == len(keys)
     assert make_cells()[0].key == make_cells()[0].key
+
+
+def test_keys_hold_what_is_asked_for_and_nothing_else():
+    """Records of before selection, curves and budgets of time keep their keys."""
+    cell = make_cells(epochs=3)[0]
+    parts = {
+        "method": "conmh",
+        "variant": cell.choice.variant,
+        "bits": 16,
+        "seed": 0,
+        "config": cell.config.model_dump(mode="json"),
+        "data": "f",
+        "protocol": {name: item.model_dump() for name, item in PRESETS.items()},
+        "budget": {"epochs": 3},
+    }
+    assert cell.key == record.cell_key(parts)
+    assert make_cells(epochs=3, regime=Regime(curve=Curve(every=1)))[0].key == cell.key
+    timed = make_cells(epochs=3, regime=Regime(seconds=90))[0]
+    assert timed.key == record.cell_key({**parts, "budget": {"epochs": 3, "seconds": 90}})
+    chosen = make_cells(epochs=3, regime=Regime(selection="test", every=2))[0]
+    assert chosen.key == record.cell_key({**parts, "selection": {"on": "test", "every": 2}})
+    everything = Regime(selection="test", every=2, seconds=90)
+    assert make_cells(method="itq", epochs=3, regime=everything)[0].key == make_cells(method="itq")[0].key
 
 
 def test_presets_and_settings_are_resolved_in_order():
