@@ -39,9 +39,9 @@ class Run:
     """What the engine lends to a method for one cell. It shows no path, no global and no label.
 
     ``precision`` is that of matrix products, ``fp32`` or ``bf16``. ``epochs`` is the budget override of the command
-    line, or None. ``seconds`` (budget of training time, or None), ``checkpoint``, ``progress``, ``watch``, ``history``,
-    ``resumed`` (epochs taken over from a killed run) and ``stopped_by`` (what ended training before its schedule) are
-    for the shared training loop; a method has no need of them.
+    line, or None. ``seconds`` (budget of training time, or None), ``compiled`` (whether the step is), ``checkpoint``,
+    ``progress``, ``watch``, ``history``, ``resumed`` (epochs taken over from a killed run) and ``stopped_by`` (what
+    ended training before its schedule) are for the shared training loop; a method has no need of them.
     """
 
     seed: int
@@ -49,6 +49,7 @@ class Run:
     precision: str = "fp32"
     epochs: int | None = None
     seconds: float | None = None
+    compiled: bool = False
     artefacts: ArtefactStore | None = None
     checkpoint: CheckpointFile | None = None
     progress: Progress | None = None

@@ -14,7 +14,7 @@ from benchmark.regime import SELECTIONS
 LISTS = {"methods": str, "datasets": str, "bits": int, "seeds": int}
 SCALARS = {
     "epochs": int, "time_budget": str, "subset": int, "select": str, "eval_every": int, "device": str,
-    "precision": str, "rerun": str, "robustness": bool, "results": str, "data_root": str, "cache": str,
+    "precision": str, "rerun": str, "compile": bool, "robustness": bool, "results": str, "data_root": str, "cache": str,
 }  # fmt: skip
 DEVICES, RERUNS = ("auto", "cpu", "cuda"), ("failed", "stale", "all")
 

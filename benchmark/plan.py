@@ -151,7 +151,7 @@ def cells(
             own = regime if choice.cls.trained_in_epochs else DEFAULT
             counted = {"epochs": epochs} if epochs is not None and choice.cls.trained_in_epochs else {}
             budget: dict[str, Any] = {**counted, **own.budget}
-            selected = selection_parts(dataset, own)
+            selected = {**selection_parts(dataset, own), **({"compiled": True} if own.compiled else {})}
             precision = precision_of(choice.cls)
             lowered = {} if precision == "fp32" else {"precision": precision}
             for seed in seeds:

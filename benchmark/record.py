@@ -28,7 +28,8 @@ class Identity(_Part):
     """What the cell is. ``config`` is resolved: defaults, variant, preset and command line in one.
 
     ``selection`` says whose weights are the result, one of ``last``, ``validation`` and ``test``; ``eval_every`` how
-    often epochs were compared; ``subset`` how many training videos were drawn, None where the dataset is whole.
+    often epochs were compared; ``compiled`` whether the training step was; ``subset`` how many training videos were
+    drawn, None where the dataset is whole.
     """
 
     method: str
@@ -43,6 +44,7 @@ class Identity(_Part):
     precision: str = "fp32"
     selection: str = "last"
     eval_every: int = 1
+    compiled: bool = False
     subset: int | None = None
 
 

@@ -41,12 +41,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Regime:
-    """``every``: how often epochs are compared; ``seconds``: budget of training time, None for none."""
+    """``every``: how often epochs are compared; ``seconds``: budget of training time, None for none.
+
+    ``compiled``: whether the training step is one compiled graph, which moves its numbers in the last place.
+    """
 
     selection: str = "last"
     every: int = 1
     curve: Curve = Curve()
     seconds: float | None = None
+    compiled: bool = False
 
     @property
     def selects(self) -> bool:
@@ -63,6 +67,7 @@ class Regime:
         words = [f"--select {self.selection}"] if self.selects else []
         words += [f"--eval-every {self.every}"] if self.every != 1 else []
         words += [f"--time-budget {duration_text(self.seconds)}"] if self.seconds is not None else []
+        words += ["--compile"] if self.compiled else []
         return words + ([f"--curve {' '.join(self.curve.words())}"] if self.curve else [])
 
     def told(self) -> list[str]:
@@ -71,13 +76,16 @@ class Regime:
             [f"select {self.selection}" + (f" every {self.every}" if self.every != 1 else "")] if self.selects else []
         )
         told += [f"at most {duration_text(self.seconds)}"] if self.seconds is not None else []
+        told += ["compiled"] if self.compiled else []
         return told + ([f"curve {' '.join(self.curve.words())}"] if self.curve else [])
 
 
 DEFAULT = Regime()
 
 
-def read(select: str | None, every: int | None, curve: Sequence[Any] | None, time_budget: str | None) -> Regime:
+def read(
+    select: str | None, every: int | None, curve: Sequence[Any] | None, time_budget: str | None, compiled: bool = False
+) -> Regime:
     """Read the options of ``run``; raises BadInput."""
     selection = select or "last"
     if every is not None and selection == "last":
@@ -88,7 +96,7 @@ def read(select: str | None, every: int | None, curve: Sequence[Any] | None, tim
     if every is not None and every < 1:
         raise BadInput("--eval-every is out of range", expected="1 or more", found=every)
     seconds = None if time_budget is None else read_duration(time_budget)
-    return Regime(selection, every or 1, read_curve(curve or []), seconds)
+    return Regime(selection, every or 1, read_curve(curve or []), seconds, compiled)
 
 
 def read_curve(words: Sequence[Any]) -> Curve:

@@ -122,6 +122,7 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
         precision=cell.precision,
         epochs=cell.budget.get("epochs"),
         seconds=cell.budget.get("seconds"),
+        compiled=cell.regime.compiled,
         watch=seen.watch,
         artefacts=ArtefactStore(work.settings.cache / "artefacts"),
         checkpoint=checkpoint,
@@ -230,6 +231,7 @@ def identity(cell: Cell) -> record.Identity:
         precision=cell.precision,
         selection=cell.regime.selection,
         eval_every=cell.regime.every,
+        compiled=cell.regime.compiled,
         subset=cell.dataset.drawn,
     )
 

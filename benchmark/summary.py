@@ -141,6 +141,7 @@ def expected(cells: Sequence[Cell]) -> list[dict[str, Any]]:
             "precision": cell.precision,
             "selection": cell.regime.selection,
             "eval_every": cell.regime.every,
+            "compiled": cell.regime.compiled,
             "fingerprint": cell.dataset.fingerprint,
             "subset": cell.dataset.drawn,
             "reason": cell.skip or "",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from benchmark import seeds
 from benchmark.checkpoint import CheckpointFile
+from benchmark.compiled import loss_of
 from benchmark.errors import TrainingDiverged
 from benchmark.machine import autocast
 from benchmark.method import Batch, Method, Run, Videos
@@ -116,6 +117,7 @@ class _Loop:
         self.stored, self.train = train, resident(train, method.run.device)
         self.stages = method.planned_stages()
         self.history: list[dict[str, Any]] = method.run.history
+        self.loss = loss_of(method)
         self.waited = 0.0
 
     def run(self) -> None:
@@ -174,7 +176,7 @@ class _Loop:
             torch.manual_seed(seeds.derive(self.run_.seed, stage.name, epoch, "network"))
             for batch, count in self._batches(stage, draws):
                 with autocast(self.run_.device, self.run_.precision):
-                    losses = self.method.loss(batch, stage)
+                    losses = self.loss(batch, stage)
                 optimiser.zero_grad(set_to_none=True)
                 losses["total"].backward()
                 optimiser.step()

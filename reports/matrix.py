@@ -20,7 +20,7 @@ PLAIN_VARIANT = "default"
 FULL = "fp32"
 LAST, ON_TEST = "last", "test"
 """Whose weights a row's numbers are of: the last epoch's, or the best's on the test queries."""
-OPTIONS = ("precision", "selection", "eval_every")
+OPTIONS = ("precision", "selection", "eval_every", "compiled")
 """Of an identity, what tells rows of one reading, configuration and budget apart."""
 SELECTED = {ON_TEST: "test queries", "validation": "held-out videos"}
 NO_RECORD = "no record: this cell was not run"
@@ -45,6 +45,7 @@ class Row:
     precision: str = FULL
     selection: str = LAST
     eval_every: int = 1
+    compiled: bool = False
 
     @property
     def peeked(self) -> bool:
@@ -189,6 +190,7 @@ def fill_command(group: Group, row: Row, bits: Sequence[int], seeds: Sequence[in
     words += f" --precision {row.precision}" if row.precision != FULL else ""
     words += f" --select {row.selection}" if row.selection != LAST else ""
     words += f" --eval-every {row.eval_every}" if row.eval_every != 1 else ""
+    words += " --compile" if row.compiled else ""
     return words + (f" --time-budget {row.budget['seconds']}s" if "seconds" in row.budget else "")
 
 
@@ -196,6 +198,7 @@ def _order(row: Row) -> tuple[Any, ...]:
     shortest_first = [style.number(value) or 0.0 for _, value in sorted(row.budget.items())]
     told = (
         row.precision != FULL,
+        row.compiled,
         (row.selection != LAST, row.selection, row.eval_every),
         shortest_first,
         _text(row.config),
@@ -232,7 +235,8 @@ def _row(group: Group, record: Record) -> None:
     else:
         title = identity.method_title or identity.method
         row = Row(identity.method, title, identity.variant, identity.config, identity.budget)
-        row.precision, row.selection, row.eval_every = identity.precision, identity.selection, identity.eval_every
+        for name in OPTIONS:
+            setattr(row, name, getattr(identity, name))
         group.rows.append(row)
     row.protocols = row.protocols or protocols
     (row.records if record.status == "done" else row.failures).append(record)
@@ -257,7 +261,7 @@ def _expect(groups: dict[tuple[str, str], Group], cell: Mapping[str, Any]) -> No
         row = Row(method, str(cell.get("method_title") or title), variant or PLAIN_VARIANT)
         row.config, row.budget = cell.get("config") or {}, cell.get("budget") or {}
         row.precision, row.selection = str(cell.get("precision") or FULL), str(cell.get("selection") or LAST)
-        row.eval_every = int(cell.get("eval_every") or 1)
+        row.eval_every, row.compiled = int(cell.get("eval_every") or 1), bool(cell.get("compiled"))
         group.rows.append(row)
     row.expected[int(cell["bits"]), int(cell["seed"])] = cell
 
@@ -281,6 +285,7 @@ def _label(rows: Sequence[Row]) -> None:
         told = row.budgeted or any(_text(r.budget) != _text(row.budget) for r in same)
         details = {
             **({} if row.precision == FULL else {"precision": row.precision}),
+            **({"compiled": "yes"} if row.compiled else {}),
             **({} if row.selection == LAST else {"epoch chosen on": SELECTED.get(row.selection, row.selection)}),
             **({} if row.eval_every == 1 else {"every": row.eval_every}),
             **(budget_words(row.budget) if told else {}),

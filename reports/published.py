@@ -137,6 +137,8 @@ def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
         said.append("the published number is the last evaluation during training")
     if row.precision != FULL:
         said.append(f"trained and encoded in {row.precision}")
+    if row.compiled:
+        said.append("trained by a compiled step")
     changed = {words for r in row.done(entry.bits) if (words := " ".join(SETTINGS.findall(r.rerun or "")).strip())}
     if changed:
         said.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")

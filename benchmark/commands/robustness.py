@@ -95,12 +95,13 @@ def open_named(arguments: Sequence[str] | None, roots: Roots) -> Opened:
 def open_again(results: Path, records: Iterable[Record], roots: Roots) -> Opened:
     """Open the data of records by the arguments that named them; raises BadInput where these are other data now."""
     from benchmark import facts, registry
+    from benchmark.subset import reduced
 
     opened = {}
     for name, fingerprint in dict.fromkeys(map(of, records)):
         known = facts.read(results, name, fingerprint)
-        argument = known.argument if known else name
-        dataset = registry.open_dataset(argument, roots)
+        argument, drawn = (known.argument, known.drawn) if known else (name, None)
+        dataset = reduced(registry.open_dataset(argument, roots), drawn)
         if dataset.fingerprint != fingerprint:
             raise _other_data(name, fingerprint, dataset.fingerprint)
         opened[name, fingerprint] = dataset

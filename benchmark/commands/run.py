@@ -63,6 +63,13 @@ def add(verbs: Any) -> None:
         default=None,
         help="then perturb the queries of every finished cell that has not been; the verb 'robustness' does it later",
     )
+    parser.add_argument(
+        "--compile",
+        action="store_const",
+        const=True,
+        help="compile the training step, with CUDA graphs on a GPU: a minute at first, then steps that may be faster; "
+        "a cell of its own, as sums round in another order",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show the cells and their state, run nothing")
     parser.add_argument("--no-page", action="store_true", help="leave the page as it is; 'report' builds it later")
     shared.add_results(parser)
@@ -100,18 +107,20 @@ def _add_regime(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     fill_from_toml(args)
-    from benchmark import environment, executors, facts, machine, plan, regime
+    from benchmark import compiled, environment, executors, facts, machine, plan, regime
     from benchmark.errors import BadInput
 
     if not args.methods:
         raise BadInput("run needs --methods", next_step="'python -m benchmark list methods' shows them")
     bits, seeds = _unique(args.bits or DEFAULT_BITS), _unique(args.seeds or DEFAULT_SEEDS)
     plan.check_numbers(bits, seeds, args.epochs)
-    asked = regime.read(args.select, args.eval_every, args.curve, args.time_budget)
+    asked = regime.read(args.select, args.eval_every, args.curve, args.time_budget, bool(args.compile))
     choices = [plan.choose_method(name) for name in _unique(args.methods)]
     settings = plan.read_settings(args.set or [])
     opened = reduce_all(open_all(args.datasets, shared.roots(args)), args.subset)
     device = environment.choose_device(args.device or "auto")
+    if asked.compiled:
+        compiled.check_compiler(device)
     precision_of = partial(machine.resolve_precision, args.precision or "fp32", device)
     cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs, precision_of, asked)
     _say_unconcerned(asked, choices)

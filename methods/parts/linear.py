@@ -45,21 +45,32 @@ def _product_dtype(x: Tensor) -> torch.dtype:
     return x.dtype
 
 
-class FusedProduct:
+class FusedProduct(nn.Module):
     """``then(x weight^T + bias) + residual`` by one product of oneDNN, the weight in the layout which that reads.
 
-    The layout is made again when the weight, the precision or the number of rows has changed. It takes as much memory
-    as the weight, is in no state dict, and copies of a layer make their own.
+    The layout is kept until the network is set to train or to evaluate, and made again when the precision, the number
+    of rows or the weight has changed. (torch's fused optimisers change a weight without counting it as a change; the
+    training loop sets the network to train before its steps.) It takes as much memory as the weight, is in no state
+    dict, and copies of a layer make their own.
     """
 
     def __init__(self) -> None:
+        super().__init__()
+        self._forget()
+
+    def _forget(self) -> None:
         self._made_of: tuple[Any, ...] = ()
         self._weight = torch.empty(0)
+
+    def train(self, mode: bool = True) -> FusedProduct:
+        """Forget the layout: the weights may be about to change, or have changed."""
+        self._forget()
+        return super().train(mode)
 
     def __reduce__(self) -> tuple[type[FusedProduct], tuple[()]]:
         return FusedProduct, ()
 
-    def __call__(
+    def forward(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, then: Then = "none", residual: Tensor | None = None
     ) -> Tensor:
         """Return (..., out) for x (..., in), weight (out, in), bias (out,), residual (..., out), where ``fuses(x)``."""

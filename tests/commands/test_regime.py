@@ -28,7 +28,8 @@ def run(tiny, tmp_path, cache_root, monkeypatch, capsys):
 
 
 def found(tmp_path, results="results"):
-    return sorted(record.scan(tmp_path / results).records, key=lambda item: item.finished)
+    held = record.scan(tmp_path / results)
+    return sorted(held.records, key=lambda item: (held.folders[item.key] / record.RECORD).stat().st_mtime_ns)
 
 
 def codes(tmp_path, key, results="results"):

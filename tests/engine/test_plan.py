@@ -14,7 +14,7 @@ from benchmark.regime import DEFAULT, Curve, Regime
 
 
 def dataset(name="d", fingerprint="f"):
-    return SimpleNamespace(name=name, fingerprint=fingerprint, shape=FrameShape(25, 512), protocol={})
+    return SimpleNamespace(name=name, fingerprint=fingerprint, shape=FrameShape(25, 512), protocol={}, drawn=None)
 
 
 def make_cells(method="conmh", settings=(), epochs=None, regime=DEFAULT, **options):

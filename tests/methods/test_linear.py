@@ -61,6 +61,17 @@ def test_a_weight_that_has_changed_is_seen():
         torch.testing.assert_close(layer(other), separate(layer, other, "none", None), rtol=1e-5, atol=2e-6)
 
 
+def test_a_step_of_the_fused_optimiser_is_seen():
+    layer, x, _ = layer_and_input()
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.1, fused=True)
+    for _ in range(2):
+        layer.train()
+        layer(x).square().sum().backward()
+        optimiser.step()
+        with torch.inference_mode():
+            torch.testing.assert_close(layer(x), separate(layer, x, "none", None), rtol=1e-5, atol=2e-6)
+
+
 def test_a_copy_has_weights_of_its_own():
     layer, x, _ = layer_and_input()
     with torch.inference_mode():
