@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import __version__
-from benchmark.commands import convert, doctor, encode, evaluate, listing, report, run, scale
+from benchmark.commands import check, convert, doctor, encode, evaluate, listing, report, run, scale
 from benchmark.errors import BadInput
 
 DESCRIPTION = """Benchmark of self-supervised video hashing: learn short binary codes without labels,
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in (run, listing, doctor, convert, encode, evaluate, scale, report):
+    for verb in (run, listing, doctor, convert, encode, evaluate, scale, check, report):
         verb.add(verbs)
     return top
 
