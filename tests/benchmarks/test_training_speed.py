@@ -25,15 +25,18 @@ from benchmark.prefetch import Ahead
 from benchmark.registry import load_method
 from benchmark.training import Draws
 from tests.benchmarks import plain
-from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, pairs, seconds
+from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, matmul_seconds, pairs, seconds
 
 pytestmark = pytest.mark.benchmark
 
 SHAPE, BITS = FrameShape(25, 4096), 64
 FULL = bool(os.environ.get("VIDEO_HASHING_FULL_SIZE"))
 VIDEOS, STEPS = (1200, ROUNDS) if FULL else (600, 3)
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NOISE = 0.1
 """What a shared machine may take from a median of pairs."""
+PRODUCT = 2 * 2048**3
+"""FLOP of the matrix product that the speed gate takes as its kernel."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def test_a_step_is_worth_that_of_the_straightforward_version(name, products, fil
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", list(CASES))
-def test_a_training_step(benchmark, name, precision, file):
+def test_a_training_step(benchmark, speed, name, precision, file):
     if precision == "bf16" and not machine.has_fast_bf16(torch.device("cpu")):
         pytest.skip("this processor has no instructions for products of bfloat16")
     case = CASES[name]
@@ -194,9 +197,11 @@ def test_a_training_step(benchmark, name, precision, file):
         trainer.step(batch)
     flop = counter.get_total_flops()
     step, waited = trainer.streamed()
-    rates = {dtype: matmul_rate(dtype) for dtype in (torch.float32, torch.bfloat16)}
-    rate = rates[torch.float32 if precision == "fp32" else torch.bfloat16]
-    alone = float(np.median([seconds(lambda: trainer.step(batch)) for _ in range(STEPS)]))
+    rates = {dtype: matmul_rate(dtype) for dtype in DTYPES.values()}
+    dtype = DTYPES[precision]
+    rate = rates[dtype]
+    times = [seconds(lambda: trainer.step(batch)) for _ in range(STEPS)]
+    alone = float(np.median(times))
     benchmark.extra_info |= {
         "batch": case.batch,
         "threads": torch.get_num_threads(),
@@ -216,6 +221,11 @@ def test_a_training_step(benchmark, name, precision, file):
     if name != "chain":
         ratio = beside(benchmark, case, trainer, file)
         assert ratio > 1 - NOISE
+    speed.hold(
+        f"step of {name} {precision}",
+        min(times) * rate / PRODUCT,
+        lambda: min(seconds(lambda: trainer.step(batch)) for _ in range(STEPS)) / matmul_seconds(dtype),
+    )
     print(f"\n{name} {precision}", {key: round(value, 4) for key, value in benchmark.extra_info.items()})
 
 
@@ -249,7 +259,7 @@ def products(trainer, batch):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_encoding(benchmark, precision, file):
+def test_encoding(benchmark, speed, precision, file):
     """ConMH on all frames, reading included."""
     if precision == "bf16" and not machine.has_fast_bf16(torch.device("cpu")):
         pytest.skip("this processor has no instructions for products of bfloat16")
@@ -267,7 +277,7 @@ def test_encoding(benchmark, precision, file):
         some = Some(videos, count)
         mine, other, ratio = pairs(lambda: encode_reals(method, some), theirs, STEPS)
         flop = 0.53e9 * count
-        rate = matmul_rate(torch.float32 if precision == "fp32" else torch.bfloat16)
+        rate = matmul_rate(DTYPES[precision])
         expected = plain.conmh_codes(network, videos.take(np.arange(64)))
         if precision == "fp32":
             found = encode_reals(method, Some(videos, 64), batch=64)
@@ -279,6 +289,13 @@ def test_encoding(benchmark, precision, file):
         "share_of_matmul_rate": flop / mine / rate,
     }
     benchmark.pedantic(lambda: encode_reals(method, some), rounds=1)
+    speed.hold(
+        f"encoding {precision}",
+        mine * rate / PRODUCT,
+        lambda: (
+            min(seconds(lambda: encode_reals(method, some)) for _ in range(STEPS)) / matmul_seconds(DTYPES[precision])
+        ),
+    )
     print(f"\nencoding {precision}", {key: round(value, 4) for key, value in benchmark.extra_info.items()})
     assert ratio > 1 - NOISE
 

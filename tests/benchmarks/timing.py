@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numba import config, njit
 
 from benchmark import machine
 
@@ -61,3 +62,38 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
     """Return the rate of square matrix products in FLOP/s, the best of five, as the suite computes them."""
     a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
     return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(5))
+
+
+def matmul_seconds(dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
+    """Return the seconds of one square matrix product: the kernel beside work that products bound."""
+    return 2 * size**3 / matmul_rate(dtype, size)
+
+
+def copy_seconds(size: int = 64 * 2**20) -> float:
+    """Return the seconds of copying ``size`` bytes, the best of ten: the kernel beside work that memory bounds."""
+    source = np.ones(size, np.uint8)
+    target = np.empty_like(source)
+    return min(seconds(lambda: np.copyto(target, source)) for _ in range(10))
+
+
+@njit(nogil=True)
+def bare_counts(bins, counts, rounds):
+    for _ in range(rounds):
+        for i in range(0, bins.shape[0], 4):
+            counts[0, bins[i]] += 1
+            counts[1, bins[i + 1]] += 1
+            counts[2, bins[i + 2]] += 1
+            counts[3, bins[i + 3]] += 1
+
+
+def counting_seconds(pairs: int, bits: int = 64) -> float:
+    """Return the seconds of one counter increment per pair on all threads, distances already known and in cache.
+
+    The best of three: the floor of evaluation, and the kernel beside work that compares codes.
+    """
+    bins = np.random.default_rng(0).binomial(bits, 0.5, 4096).astype(np.uint16)
+    counts = np.zeros((4, bits + 1), np.uint32)
+    bare_counts(bins, counts, 1)
+    rounds = 10_000
+    took = min(seconds(lambda: bare_counts(bins, counts, rounds)) for _ in range(3))
+    return took / (4096 * rounds) * pairs / config.NUMBA_NUM_THREADS
