@@ -26,6 +26,7 @@ class Finding:
     before: float | None = None
     now: float | None = None
     band: float | None = None
+    seeds: float | None = None
     note: str = ""
 
     @property
@@ -86,7 +87,8 @@ def _cell(outcome: Outcome, held: Baseline | None, spreads: Spreads) -> list[Fin
         if name in old:
             allowed = tolerance(spreads, method, old[name])
             verdict = judged(old[name], number.value, allowed)
-            findings.append(Finding(method, bits, name, verdict, old[name].value, number.value, allowed.band))
+            values = (old[name].value, number.value, allowed.band, allowed.seeds)
+            findings.append(Finding(method, bits, name, verdict, *values))
         else:
             findings.append(Finding(method, bits, name, "new", now=number.value))
     return findings

@@ -2,7 +2,9 @@
 
 Every number is computed again in ways that may not matter: with other numbers of threads, by another library of matrix
 products, with the instructions of an older processor (``rounding``), with products of bfloat16 (``bf16``), and with
-other seeds (``seeds``). The first two say how far rounding moves a number of the *same* seed.
+other seeds (``seeds``). The first two say how far rounding moves a number of the *same* seed. A check's seeds are
+fixed, so its tolerances come from these; the deviation over seeds, mostly several times that, is shown beside what
+moved, and says from where on a better number is too good to be believed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from benchmark.regression.numbers import Number
 FACTOR = 3.0
 """A tolerance is this many times the measured spread (ours): few ways of rounding were tried, and more exist."""
 FLOORS = {"map": 0.003, "codes": 0.003, "loss": 0.001}
-"""Least tolerance (ours): of mAP and shares absolute, of losses and counts as a share of the baseline's value."""
+"""Least tolerance (ours), what some ten flipped signs move: of mAP and shares absolute, of losses and counts as a share
+of the baseline's value."""
+SMALL = 0.05
+"""The floor of an mAP is at most this share of the baseline's value: some definitions give small numbers (ours)."""
 LEAP = 0.05
 """A rise of mAP is suspicious from this, or from ``FACTOR`` deviations of the seeds if that is more (ours)."""
 SEEDS = 5
@@ -86,10 +91,11 @@ class Spreads(BaseModel):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much a number may move, and from which rise on an mAP is suspicious."""
+    """By how much a number may move, from which rise on an mAP is suspicious, and what other seeds move."""
 
     band: float
     leap: float
+    seeds: float = 0.0
 
 
 def tolerance(spreads: Spreads, method: str, number: Number) -> Tolerance:
@@ -100,8 +106,9 @@ def tolerance(spreads: Spreads, method: str, number: Number) -> Tolerance:
     known = spreads.methods.get(method, {}).get(number.group)
     found = known or _widest(spreads, number)
     scale = 1.0 if number.kind == "map" or _is_share(number) else abs(number.value)
-    band = max(FLOORS[number.kind], FACTOR * max(found.rounding, found.bf16)) * scale
-    return Tolerance(band, max(LEAP, FACTOR * found.seeds, band))
+    floor = FLOORS[number.kind] if number.kind != "map" else min(FLOORS["map"], SMALL * abs(number.value))
+    band = max(floor, FACTOR * max(found.rounding, found.bf16)) * scale
+    return Tolerance(band, max(LEAP, FACTOR * found.seeds, band), found.seeds * scale)
 
 
 def _is_share(number: Number) -> bool:

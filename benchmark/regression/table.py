@@ -4,59 +4,44 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from benchmark.regression.compare import Finding
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 WIDTH = 140
 """Columns where the output is no terminal (ours)."""
+COLUMNS = ("method", "bits", "number", "baseline", "now", "change", "tolerance", "over seeds", "verdict")
 
 
 def show(findings: Sequence[Finding]) -> None:
     """Print the table of what moved and a line per method."""
-    from rich import box
-    from rich.table import Table
-
-    console = _console()
     moved = [finding for finding in findings if finding.verdict != "within"]
     if moved:
-        table = Table(box=box.SIMPLE, title="what moved beyond its tolerance")
-        for name in ("method", "bits", "number"):
-            table.add_column(name, justify="right" if name == "bits" else "left")
-        for name in ("baseline", "now", "change", "tolerance"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("verdict")
-        for finding in moved:
-            table.add_row(*_row(finding))
-        console.print(table)
+        _print("what moved beyond its tolerance", moved)
     for method in dict.fromkeys(finding.method for finding in findings):
-        console.print(_line(method, [finding for finding in findings if finding.method == method]))
+        print(_line(method, [finding for finding in findings if finding.method == method]))
 
 
 def show_changes(findings: Sequence[Finding]) -> None:
     """Print every number that differs at all, as ``--update`` writes it."""
+    changed = [finding for finding in findings if finding.before != finding.now or finding.note]
+    if changed:
+        _print("what changes in the baselines", changed)
+    else:
+        print("no number differs from its baseline")
+
+
+def _print(title: str, findings: Sequence[Finding]) -> None:
     from rich import box
+    from rich.console import Console
     from rich.table import Table
 
-    changed = [finding for finding in findings if finding.before != finding.now or finding.note]
-    if not changed:
-        print("no number differs from its baseline")
-        return
-    table = Table(box=box.SIMPLE, title="what the baselines change")
-    for name in ("method", "bits", "number", "baseline", "now", "change", "tolerance", "verdict"):
-        table.add_column(name, justify="left" if name in ("method", "number", "verdict") else "right")
-    for finding in changed:
+    table = Table(box=box.SIMPLE, title=title)
+    for name in COLUMNS:
+        words = name in ("method", "number", "verdict")
+        table.add_column(name, justify="left" if words else "right", no_wrap=name != "verdict")
+    for finding in findings:
         table.add_row(*_row(finding))
-    _console().print(table)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False).print(table)
 
 
 def _row(finding: Finding) -> list[str]:
@@ -64,7 +49,7 @@ def _row(finding: Finding) -> list[str]:
     style = "red" if finding.failing else "green" if finding.verdict == "better" else "dim"
     verdict = f"[{style}]{finding.verdict}[/]" + (f": {_plain(finding.note)}" if finding.note else "")
     bits = "" if finding.bits is None else str(finding.bits)
-    numbers = [_text(finding.before), _text(finding.now), _text(change, "+"), _text(finding.band)]
+    numbers = [_text(finding.before), _text(finding.now), _text(change, "+"), _text(finding.band), _text(finding.seeds)]
     return [finding.method, bits, finding.name, *numbers, verdict]
 
 
@@ -96,7 +81,9 @@ def verdict(findings: Sequence[Finding]) -> str:
     failing = [finding for finding in findings if finding.failing]
     if failing:
         kinds = ", ".join(f"{sum(f.verdict == kind for f in failing)} {kind}" for kind in _kinds(failing))
-        return f"check failed: {kinds}; where that is meant, {update}"
+        mend = "a cell that failed has no number: mend that first"
+        broken = all(finding.verdict == "failed" for finding in failing)
+        return f"check failed: {kinds}; {mend if broken else 'where that is meant, ' + update}"
     better = sum(finding.verdict == "better" for finding in findings)
     if better:
         return f"check passed, and {better} numbers are better than their tolerance; {update}"

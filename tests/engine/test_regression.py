@@ -81,11 +81,12 @@ def test_spreads_are_largest_movements_and_the_deviation_of_seeds():
 
 def test_a_tolerance_is_a_multiple_of_the_spread_with_a_floor():
     wide = measured_spreads(rounding=0.01, bf16=0.02, seeds=0.04)
-    assert tolerance(wide, "m", number()) == Tolerance(0.06, pytest.approx(0.12))
+    assert tolerance(wide, "m", number()) == Tolerance(0.06, pytest.approx(0.12), 0.04)
     still = measured_spreads()
     assert tolerance(still, "m", number()) == Tolerance(spreads.FLOORS["map"], spreads.LEAP)
     loss = number("loss", 200.0, 0, "loss train/total")
     assert tolerance(still, "m", loss).band == pytest.approx(200 * spreads.FLOORS["loss"])
+    assert tolerance(still, "m", number(value=0.01)).band == pytest.approx(0.01 * spreads.SMALL)
 
 
 def test_a_method_that_was_never_measured_has_the_widest_tolerance():
