@@ -9,12 +9,12 @@ nothing fails.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from numba import config
 
 from benchmark import machine
 from benchmark.atomic import write_json
@@ -26,10 +26,12 @@ TRIES = 3
 
 
 def processor_class() -> str:
-    """Return what ratios depend on: the processor's name, its vectors, its cores and the library of products."""
+    """Return what ratios depend on: the processor's name and vectors, threads, and the library of products."""
     machine.choose_products()
     vectors = torch.backends.cpu.get_cpu_capability()
-    return f"{machine.processor()}, {vectors}, {os.cpu_count()} cores, {machine.float32_products()} products"
+    return (
+        f"{machine.processor()}, {vectors}, {config.NUMBA_NUM_THREADS} threads, {machine.float32_products()} products"
+    )
 
 
 @dataclass
@@ -49,15 +51,15 @@ class SpeedGate:
         """Return the ratios that are known of this class of processors."""
         return self.known.get(self.kind, {})
 
-    def hold(self, name: str, ratio: float, again: Callable[[], float]) -> None:
-        """Compare a ratio; one beyond the threshold is measured again, and the smallest counts.
+    def hold(self, name: str, measure: Callable[[], float]) -> None:
+        """Measure a ratio and compare it; one beyond the threshold is measured again, and the smallest counts.
 
         Raises AssertionError where that is beyond it too.
         """
         expected = self.reference.get(name)
-        tries = 1
+        ratio, tries = measure(), 1
         while expected and not self.update and ratio > THRESHOLD * expected and tries < TRIES:
-            ratio, tries = min(ratio, again()), tries + 1
+            ratio, tries = min(ratio, measure()), tries + 1
         self.found[name] = ratio
         if expected and not self.update:
             assert ratio <= THRESHOLD * expected, (

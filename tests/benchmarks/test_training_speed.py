@@ -25,7 +25,7 @@ from benchmark.prefetch import Ahead
 from benchmark.registry import load_method
 from benchmark.training import Draws
 from tests.benchmarks import plain
-from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, matmul_seconds, pairs, seconds
+from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, over_kernel, pairs, product, seconds
 
 pytestmark = pytest.mark.benchmark
 
@@ -35,8 +35,6 @@ VIDEOS, STEPS = (1200, ROUNDS) if FULL else (600, 3)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NOISE = 0.1
 """What a shared machine may take from a median of pairs."""
-PRODUCT = 2 * 2048**3
-"""FLOP of the matrix product that the speed gate takes as its kernel."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +198,7 @@ def test_a_training_step(benchmark, speed, name, precision, file):
     rates = {dtype: matmul_rate(dtype) for dtype in DTYPES.values()}
     dtype = DTYPES[precision]
     rate = rates[dtype]
-    times = [seconds(lambda: trainer.step(batch)) for _ in range(STEPS)]
-    alone = float(np.median(times))
+    alone = float(np.median([seconds(lambda: trainer.step(batch)) for _ in range(STEPS)]))
     benchmark.extra_info |= {
         "batch": case.batch,
         "threads": torch.get_num_threads(),
@@ -221,11 +218,7 @@ def test_a_training_step(benchmark, speed, name, precision, file):
     if name != "chain":
         ratio = beside(benchmark, case, trainer, file)
         assert ratio > 1 - NOISE
-    speed.hold(
-        f"step of {name} {precision}",
-        min(times) * rate / PRODUCT,
-        lambda: min(seconds(lambda: trainer.step(batch)) for _ in range(STEPS)) / matmul_seconds(dtype),
-    )
+    speed.hold(f"step of {name} {precision}", lambda: over_kernel(lambda: trainer.step(batch), product(dtype), STEPS))
     print(f"\n{name} {precision}", {key: round(value, 4) for key, value in benchmark.extra_info.items()})
 
 
@@ -289,13 +282,8 @@ def test_encoding(benchmark, speed, precision, file):
         "share_of_matmul_rate": flop / mine / rate,
     }
     benchmark.pedantic(lambda: encode_reals(method, some), rounds=1)
-    speed.hold(
-        f"encoding {precision}",
-        mine * rate / PRODUCT,
-        lambda: (
-            min(seconds(lambda: encode_reals(method, some)) for _ in range(STEPS)) / matmul_seconds(DTYPES[precision])
-        ),
-    )
+    kernel = product(DTYPES[precision])
+    speed.hold(f"encoding {precision}", lambda: over_kernel(lambda: encode_reals(method, some), kernel, STEPS))
     print(f"\nencoding {precision}", {key: round(value, 4) for key, value in benchmark.extra_info.items()})
     assert ratio > 1 - NOISE
 

@@ -6,6 +6,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -64,16 +65,46 @@ def matmul_rate(dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(5))
 
 
-def matmul_seconds(dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
-    """Return the seconds of one square matrix product: the kernel beside work that products bound."""
-    return 2 * size**3 / matmul_rate(dtype, size)
+def product(dtype: torch.dtype = torch.float32, size: int = 2048) -> Callable[[], object]:
+    """Return the kernel beside work that matrix products bound: a square product."""
+    a, b = torch.randn(size, size, dtype=dtype), torch.randn(size, size, dtype=dtype)
+    return lambda: a @ b
 
 
-def copy_seconds(size: int = 64 * 2**20) -> float:
-    """Return the seconds of copying ``size`` bytes, the best of ten: the kernel beside work that memory bounds."""
+def copying(size: int = 64 * 2**20, times: int = 8) -> Callable[[], object]:
+    """Return the kernel beside work that memory bounds: copies of ``size`` bytes."""
     source = np.ones(size, np.uint8)
     target = np.empty_like(source)
-    return min(seconds(lambda: np.copyto(target, source)) for _ in range(10))
+    return lambda: [np.copyto(target, source) for _ in range(times)]
+
+
+def counting() -> Callable[[], object]:
+    """Return the kernel beside work that compares codes: counter increments on as many threads as the suite takes."""
+    bins = np.random.default_rng(0).binomial(64, 0.5, 4096).astype(np.uint16)
+
+    def count(_: int) -> None:
+        bare_counts(bins, np.zeros((4, 65), np.uint32), 50_000)
+
+    def on_all() -> None:
+        with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:
+            list(pool.map(count, range(config.NUMBA_NUM_THREADS)))
+
+    return on_all
+
+
+def over_kernel(work: Callable[[], object], kernel: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Return the median of the seconds of a work over those of a kernel, each round between two of the kernel.
+
+    What else the machine does falls on both.
+    """
+    kernel()
+    work()
+    before, ratios = seconds(kernel), []
+    for _ in range(rounds):
+        took, after = seconds(work), seconds(kernel)
+        ratios.append(took / ((before + after) / 2))
+        before = after
+    return float(np.median(ratios))
 
 
 @njit(nogil=True)
