@@ -71,11 +71,13 @@ def product(dtype: torch.dtype = torch.float32, size: int = 2048) -> Callable[[]
     return lambda: a @ b
 
 
-def copying(size: int = 64 * 2**20, times: int = 8) -> Callable[[], object]:
-    """Return the kernel beside work that memory bounds: copies of ``size`` bytes."""
+def copying(size: int, times: int) -> Callable[[], object]:
+    """Return the kernel beside work that memory bounds: copies of ``size`` bytes to new memory.
+
+    New memory is part of it, as gathering has it too: its cost hangs on the huge pages that are free.
+    """
     source = np.ones(size, np.uint8)
-    target = np.empty_like(source)
-    return lambda: [np.copyto(target, source) for _ in range(times)]
+    return lambda: [source.copy() for _ in range(times)]
 
 
 def counting() -> Callable[[], object]:
