@@ -7,7 +7,19 @@ import sys
 from collections.abc import Sequence
 
 from benchmark import __version__
-from benchmark.commands import convert, doctor, encode, evaluate, extract, listing, report, robustness, run, scale
+from benchmark.commands import (
+    check,
+    convert,
+    doctor,
+    encode,
+    evaluate,
+    extract,
+    listing,
+    report,
+    robustness,
+    run,
+    scale,
+)
 from benchmark.errors import BadInput
 
 DESCRIPTION = """Benchmark of self-supervised video hashing: learn short binary codes without labels,
@@ -27,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in (run, listing, doctor, extract, convert, encode, evaluate, robustness, scale, report):
+    for verb in (run, listing, doctor, extract, convert, encode, evaluate, robustness, scale, check, report):
         verb.add(verbs)
     return top
 

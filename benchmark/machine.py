@@ -59,6 +59,15 @@ def choose_products() -> None:
         matmul.fp32_precision = "none"
 
 
+def default_products() -> None:
+    """Compute large float32 products on the CPU as torch does by itself, whatever ``choose_products`` has chosen."""
+    import torch
+
+    choose_products()
+    matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009
+    matmul.fp32_precision = "none"
+
+
 def float32_products() -> str:
     """Return which library computes large float32 products on the CPU: ``oneDNN``, or torch's ``default``."""
     import torch

@@ -16,6 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-speed", action="store_true", help="write the speeds of this run as the reference of the speed gate"
+    )
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT

@@ -71,6 +71,15 @@ def test_the_engine_names_no_guest():
     assert not wrong
 
 
+def test_statistics_are_computed_in_one_place():
+    """Deviations, quantiles and tests over seeds or queries; what scales a picture's points is none."""
+    words = re.compile(r"\b(stdev|std|nanstd|quantile|percentile|bootstrap|permutation_test|wilcoxon|ttest_\w+)\(")
+    home = registry.ROOT / "benchmark" / "evaluation" / "statistics.py"
+    files = [path for room in ("benchmark", "reports") for path in sources(room)]
+    found = {path for path in files if words.search(path.read_text(encoding="utf-8"))}
+    assert found == {home, registry.ROOT / "reports" / "projection.py"}
+
+
 def test_no_source_file_passes_400_lines():
     rooms = (*ROOMS, "tests")
     long = {str(p): n for room in rooms for p in sources(room) if (n := len(p.read_text().splitlines())) > 400}

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 import numpy as np
 import psutil
 import pytest
-from numba import njit
 
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import pack
 from benchmark.evaluation.protocol import KS, PRESETS
 from benchmark.evaluation.results import Result
+from tests.benchmarks.timing import counting, counting_seconds, over_kernel
 
 pytestmark = pytest.mark.benchmark
 
@@ -78,27 +78,6 @@ def growth() -> Iterator[list[int]]:
         watcher.join()
 
 
-@njit(nogil=True)
-def bare_counts(bins, counts, rounds):
-    for _ in range(rounds):
-        for i in range(0, bins.shape[0], 4):
-            counts[0, bins[i]] += 1
-            counts[1, bins[i + 1]] += 1
-            counts[2, bins[i + 2]] += 1
-            counts[3, bins[i + 3]] += 1
-
-
-def counting_floor(pairs: int) -> float:
-    """Seconds that one counter increment per pair takes on all threads, distances already known and in cache."""
-    import numba
-
-    bins = np.random.default_rng(0).binomial(BITS, 0.5, 4096).astype(np.uint16)
-    counts = np.zeros((4, BITS + 1), np.uint32)
-    bare_counts(bins, counts, 1)
-    rounds = 10_000
-    return seconds(lambda: bare_counts(bins, counts, rounds)) / (4096 * rounds) * pairs / numba.config.NUMBA_NUM_THREADS
-
-
 def test_ratio_to_the_full_matrix(benchmark) -> None:
     values, labels = made(4000)
     plain = full_matrix_map(values, labels)
@@ -115,7 +94,7 @@ def test_ratio_to_the_full_matrix(benchmark) -> None:
     assert slow / fast > 5
 
 
-def test_largest_set_of_the_field(benchmark) -> None:
+def test_largest_set_of_the_field(benchmark, speed) -> None:
     values, labels = made(45_600)
     streaming(values[:500], labels[:500])
     at_rest = psutil.Process().memory_info().rss
@@ -123,9 +102,10 @@ def test_largest_set_of_the_field(benchmark) -> None:
         found = benchmark.pedantic(streaming, (values, labels), rounds=3)
     took = seconds(lambda: streaming(values, labels), rounds=1)
     pairs = 45_600**2
+    floor = counting_seconds(pairs)
     info = {
         "seconds": took,
-        "floor_seconds": counting_floor(pairs),
+        "floor_seconds": floor,
         "pairs": pairs,
         "bytes_of_codes_read": pairs * BITS // 8,
         "relevant_per_query": float((labels.sum(axis=0, dtype=np.int64) ** 2).sum() / 45_600),
@@ -141,3 +121,4 @@ def test_largest_set_of_the_field(benchmark) -> None:
         assert result.metrics["pr_radius"]["recall_micro"][-1] == 1.0
         assert result.metrics["queries_without_relevant"] == 0
     assert found["strict"].metrics["map@5"] < found["field"].metrics["map@5"]
+    speed.hold("evaluation", lambda: over_kernel(lambda: streaming(values, labels), counting(), rounds=3))

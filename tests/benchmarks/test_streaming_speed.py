@@ -10,6 +10,7 @@ import pytest
 
 from benchmark.features import ShardedVideos
 from tests.benchmarks.batches import BATCH, in_turns, orders_of, seconds
+from tests.benchmarks.timing import copying, over_kernel
 
 pytestmark = pytest.mark.benchmark
 
@@ -18,7 +19,7 @@ BATCHES = 10
 
 @pytest.mark.parametrize(("n", "frames", "dim"), [(700, 25, 4096), (6000, 25, 512)], ids=["25x4096", "25x512"])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_contiguous_gather_is_no_slower_than_h5py(benchmark, tmp_path: Path, n, frames, dim, dtype):
+def test_contiguous_gather_is_no_slower_than_h5py(benchmark, speed, tmp_path: Path, n, frames, dim, dtype):
     path = tmp_path / "a.h5"
     values = np.random.default_rng(0).random((n, frames, dim), dtype=np.float32).astype(dtype)
     with h5py.File(path, "w") as file:
@@ -45,3 +46,9 @@ def test_contiguous_gather_is_no_slower_than_h5py(benchmark, tmp_path: Path, n, 
         times_the_gather_in_memory=ours / in_memory,
     )
     assert ours < 1.2 * by_h5py
+    speed.hold(
+        f"gather of {dtype} {frames}x{dim}",
+        lambda: over_kernel(
+            lambda: [videos.take(rows) for rows in orders], copying(4 * BATCH * frames * dim, BATCHES), rounds=9
+        ),
+    )

@@ -25,13 +25,14 @@ from benchmark.prefetch import Ahead
 from benchmark.registry import load_method
 from benchmark.training import Draws
 from tests.benchmarks import plain
-from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, pairs, seconds
+from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, over_kernel, pairs, product, seconds
 
 pytestmark = pytest.mark.benchmark
 
 SHAPE, BITS = FrameShape(25, 4096), 64
 FULL = bool(os.environ.get("VIDEO_HASHING_FULL_SIZE"))
 VIDEOS, STEPS = (1200, ROUNDS) if FULL else (600, 3)
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NOISE = 0.1
 """What a shared machine may take from a median of pairs."""
 
@@ -181,7 +182,7 @@ def test_a_step_is_worth_that_of_the_straightforward_version(name, products, fil
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("name", list(CASES))
-def test_a_training_step(benchmark, name, precision, file):
+def test_a_training_step(benchmark, speed, name, precision, file):
     if precision == "bf16" and not machine.has_fast_bf16(torch.device("cpu")):
         pytest.skip("this processor has no instructions for products of bfloat16")
     case = CASES[name]
@@ -194,8 +195,9 @@ def test_a_training_step(benchmark, name, precision, file):
         trainer.step(batch)
     flop = counter.get_total_flops()
     step, waited = trainer.streamed()
-    rates = {dtype: matmul_rate(dtype) for dtype in (torch.float32, torch.bfloat16)}
-    rate = rates[torch.float32 if precision == "fp32" else torch.bfloat16]
+    rates = {dtype: matmul_rate(dtype) for dtype in DTYPES.values()}
+    dtype = DTYPES[precision]
+    rate = rates[dtype]
     alone = float(np.median([seconds(lambda: trainer.step(batch)) for _ in range(STEPS)]))
     benchmark.extra_info |= {
         "batch": case.batch,
@@ -216,6 +218,7 @@ def test_a_training_step(benchmark, name, precision, file):
     if name != "chain":
         ratio = beside(benchmark, case, trainer, file)
         assert ratio > 1 - NOISE
+    speed.hold(f"step of {name} {precision}", lambda: over_kernel(lambda: trainer.step(batch), product(dtype), STEPS))
     print(f"\n{name} {precision}", {key: round(value, 4) for key, value in benchmark.extra_info.items()})
 
 
@@ -249,7 +252,7 @@ def products(trainer, batch):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_encoding(benchmark, precision, file):
+def test_encoding(benchmark, speed, precision, file):
     """ConMH on all frames, reading included."""
     if precision == "bf16" and not machine.has_fast_bf16(torch.device("cpu")):
         pytest.skip("this processor has no instructions for products of bfloat16")
@@ -267,7 +270,7 @@ def test_encoding(benchmark, precision, file):
         some = Some(videos, count)
         mine, other, ratio = pairs(lambda: encode_reals(method, some), theirs, STEPS)
         flop = 0.53e9 * count
-        rate = matmul_rate(torch.float32 if precision == "fp32" else torch.bfloat16)
+        rate = matmul_rate(DTYPES[precision])
         expected = plain.conmh_codes(network, videos.take(np.arange(64)))
         if precision == "fp32":
             found = encode_reals(method, Some(videos, 64), batch=64)
@@ -279,6 +282,8 @@ def test_encoding(benchmark, precision, file):
         "share_of_matmul_rate": flop / mine / rate,
     }
     benchmark.pedantic(lambda: encode_reals(method, some), rounds=1)
+    kernel = product(DTYPES[precision])
+    speed.hold(f"encoding {precision}", lambda: over_kernel(lambda: encode_reals(method, some), kernel, STEPS))
     print(f"\nencoding {precision}", {key: round(value, 4) for key, value in benchmark.extra_info.items()})
     assert ratio > 1 - NOISE
 
