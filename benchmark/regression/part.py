@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import numpy as np
-import torch
 
 from benchmark import seeds
 from benchmark.dataset import SPLITS, Dataset
-from benchmark.features import Videos, combined
+from benchmark.features import Videos
+from benchmark.rows import RowVideos
 
 
 def drawn_rows(n: int, count: int, seed: int, split: str) -> np.ndarray:
     """Return ``count`` rows of ``n``, or all where there are fewer, int64 ascending."""
     drawn = seeds.generator(seed, "part", split).permutation(n)[:count]
     return np.sort(drawn)
-
-
-class PartVideos(Videos):
-    """Some videos of a split, read from it in place."""
-
-    def __init__(self, whole: Videos, rows: np.ndarray) -> None:
-        self.whole, self.rows = whole, rows
-        self.shape, self.views, self.stored = whole.shape, whole.views, whole.stored
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Return the hex digest of the whole split's and of the rows."""
-        return combined(self.whole.fingerprint, self.rows.tobytes())
-
-    def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
-        return self.whole.take(self.rows[rows], views)
 
 
 class Part(Dataset):
@@ -50,7 +30,7 @@ class Part(Dataset):
         self.rows = {
             split: drawn_rows(len(whole.split(split)), sizes[source], seed, source) for split, source in drawn.items()
         }
-        self._splits = {split: PartVideos(whole.split(split), self.rows[split]) for split in SPLITS}
+        self._splits = {split: RowVideos(whole.split(split), self.rows[split]) for split in SPLITS}
 
     def split(self, name: str) -> Videos:
         """Return the part's features of a split."""
