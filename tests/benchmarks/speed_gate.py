@@ -22,6 +22,8 @@ from benchmark.atomic import write_json
 REFERENCE = Path(__file__).with_name("reference.json")
 THRESHOLD = 1.6
 """A work fails that takes more than so many times its reference in each of ``TRIES`` measurements."""
+MEMORY_THRESHOLD = 2.0
+"""The same for work that memory bounds, whose ratios scattered further: 1.56 times under load."""
 TRIES = 3
 
 
@@ -51,20 +53,20 @@ class SpeedGate:
         """Return the ratios that are known of this class of processors."""
         return self.known.get(self.kind, {})
 
-    def hold(self, name: str, measure: Callable[[], float]) -> None:
+    def hold(self, name: str, measure: Callable[[], float], threshold: float = THRESHOLD) -> None:
         """Measure a ratio and compare it; one beyond the threshold is measured again, and the smallest counts.
 
         Raises AssertionError where that is beyond it too.
         """
         expected = self.reference.get(name)
         ratio, tries = measure(), 1
-        while expected and not self.update and ratio > THRESHOLD * expected and tries < TRIES:
+        while expected and not self.update and ratio > threshold * expected and tries < TRIES:
             ratio, tries = min(ratio, measure()), tries + 1
         self.found[name] = ratio
         if expected and not self.update:
-            assert ratio <= THRESHOLD * expected, (
+            assert ratio <= threshold * expected, (
                 f"{name} takes {ratio:.3g} times its kernel, {ratio / expected:.2f} times the reference of "
-                f"{expected:.3g} (at most {THRESHOLD}); where that is meant: pytest -m benchmark --update-speed"
+                f"{expected:.3g} (at most {threshold}); where that is meant: pytest -m benchmark --update-speed"
             )
 
     def write(self) -> None:

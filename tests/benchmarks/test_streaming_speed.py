@@ -10,6 +10,7 @@ import pytest
 
 from benchmark.features import ShardedVideos
 from tests.benchmarks.batches import BATCH, in_turns, orders_of, seconds
+from tests.benchmarks.speed_gate import MEMORY_THRESHOLD
 from tests.benchmarks.timing import copying, over_kernel
 
 pytestmark = pytest.mark.benchmark
@@ -51,4 +52,5 @@ def test_contiguous_gather_is_no_slower_than_h5py(benchmark, speed, tmp_path: Pa
         lambda: over_kernel(
             lambda: [videos.take(rows) for rows in orders], copying(4 * BATCH * frames * dim, BATCHES), rounds=9
         ),
+        MEMORY_THRESHOLD,
     )
