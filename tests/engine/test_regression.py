@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from benchmark.errors import BadInput
-from benchmark.features import MemoryVideos
 from benchmark.regression import baseline, plan, spreads
 from benchmark.regression.cells import Outcome
 from benchmark.regression.compare import compare, judged
 from benchmark.regression.numbers import Number, named
-from benchmark.regression.part import PartVideos, drawn_rows
+from benchmark.regression.part import drawn_rows
 from benchmark.regression.spreads import Spread, Spreads, Tolerance, Way, measured, tolerance
 from benchmark.regression.table import verdict
 
@@ -48,16 +47,6 @@ def test_drawn_rows_are_sorted_unique_and_a_function_of_seed_and_split():
     assert not np.array_equal(rows, drawn_rows(100, 30, 1, "train"))
     assert not np.array_equal(rows, drawn_rows(100, 30, 0, "query"))
     np.testing.assert_array_equal(drawn_rows(5, 30, 0, "train"), np.arange(5))
-
-
-def test_part_videos_are_the_rows_of_the_whole():
-    values = np.random.default_rng(0).random((10, 3, 4), dtype=np.float32)
-    part = PartVideos(MemoryVideos(values), np.array([1, 4, 7]))
-    assert len(part) == 3 and part.shape == (3, 4)
-    np.testing.assert_array_equal(part.take(np.array([2, 0])).numpy(), values[[7, 1]])
-    assert part.fingerprint != PartVideos(MemoryVideos(values), np.array([1, 4, 8])).fingerprint
-    with pytest.raises(IndexError):
-        part.take(np.array([3]))
 
 
 def test_spreads_are_largest_movements_and_the_deviation_of_seeds():
