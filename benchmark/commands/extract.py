@@ -138,7 +138,7 @@ def _show(report: Report, recipe: Recipe) -> None:
         for row in rows[:TOLD]:
             print(f"{status:<8} {row.name}: {row.reason}")
         if len(rows) > TOLD:
-            print(f"{status:<8} and {len(rows) - TOLD:,} more, in videos.csv")
+            print(f"{status:<8} and {len(rows) - TOLD:,} more, in extract.csv")
     counts = ", ".join(f"{report.count(status):,} {status}" for status in ("ok", "partial", "failed"))
     print(f"{len(report.rows):,} videos: {counts}; {report.new:,} extracted now, in {report.wall:.1f} s")
     if report.new:

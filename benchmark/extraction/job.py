@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ class Plan:
     videos: Sequence[Video]
     labels: Labels
     splits: Splits
+    groups: Mapping[str, str]
     notes: Sequence[str]
 
 
@@ -75,12 +76,12 @@ def plan(
     videos = collect(folder, out)
     said, strangers = read_labels(videos, labels)
     notes = _strangers(labels, strangers)
+    grouped, strangers = read_groups(videos, groups)
+    notes += _strangers(groups, strangers)
     if splits is not None:
         chosen, strangers = read_splits(videos, splits)
         notes += _strangers(splits, strangers)
     else:
-        grouped, strangers = read_groups(videos, groups)
-        notes += _strangers(groups, strangers)
         chosen = draw_splits(videos, said, grouped, share, seed)
     used = {name for names in chosen.values() for name in names}
     if len(used) < len(videos):
@@ -93,7 +94,7 @@ def plan(
         )
     elif without:
         notes.append(f"{without:,} videos have no label and are relevant to nothing")
-    return Plan([video for video in videos if video.name in used], said, chosen, notes)
+    return Plan([video for video in videos if video.name in used], said, chosen, grouped, notes)
 
 
 def _strangers(table: Path | None, count: int) -> list[str]:
@@ -123,7 +124,7 @@ def run(
         missing = [split for split in SPLITS if not splits[split]]
         if not missing:
             described = attributes(settings, backbone.spec)
-            write_dataset(Dataset(out, splits, asked.labels, described, recipe.thumbnails), work)
+            write_dataset(Dataset(out, splits, asked.labels, asked.groups, described, recipe.thumbnails), work)
         write_table(out, rows, asked.splits, asked.labels)
         report = Report(rows, splits, new, busy, wall, missing)
         write_json(out / REPORT, _told(report, settings, recipe))

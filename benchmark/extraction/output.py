@@ -1,4 +1,4 @@
-"""The dataset that an extraction ends with: HDF5 and labels per split, thumbnails, ``dataset.toml``, ``videos.csv``."""
+"""The dataset that an extraction ends with: HDF5 and labels per split, thumbnails, ``dataset.toml``, tables."""
 
 from __future__ import annotations
 
@@ -22,19 +22,25 @@ from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
 from benchmark.extraction.work import Entry, WorkArea
+from benchmark.groups import FILE as GROUPS
+from benchmark.groups import NEEDED
 from benchmark.store_file import create_contiguous
 from benchmark.store_toml import text
 
-TABLE, PREVIEWS, CONTENT = "videos.csv", "previews", "content"
+TABLE, PREVIEWS, CONTENT = "extract.csv", "previews", "content"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is written. attributes: how every feature was made, as text; splits: names of finished videos only."""
+    """What is written. attributes: how every feature was made, as text; splits: names of finished videos only.
+
+    groups: video name -> group, for those that have one.
+    """
 
     out: Path
     splits: Splits
     labels: Labels
+    groups: Mapping[str, str]
     attributes: Mapping[str, str]
     thumbnails: bool
 
@@ -63,6 +69,7 @@ def write_dataset(dataset: Dataset, work: WorkArea) -> None:
             for path in (out / f"{name}.h5", out / f"{name}.npy"):
                 path.unlink(missing_ok=True)
         _write_previews(out / PREVIEWS / name, names if own and dataset.thumbnails else (), work)
+    _write_groups(dataset, owners)
     write_text(out / FILE, _declaration(dataset, owners))
 
 
@@ -100,6 +107,17 @@ def _describe(path: Path, entries: Sequence[Entry]) -> None:
             file.create_dataset(key, data=values, dtype=h5py.string_dtype())
         file["video_frames"] = np.array([entry.frames for entry in entries], np.int64)
         file["video_seconds"] = np.array([entry.seconds for entry in entries], np.float64)
+
+
+def _write_groups(dataset: Dataset, owners: Mapping[str, str]) -> None:
+    """Write the file of groups that ``benchmark.groups`` reads; a video without one is a group of its own."""
+    with replacing(dataset.out / GROUPS) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow([*NEEDED, "video"])
+        for split in SPLITS:
+            if owners[split] == split:
+                names = dataset.splits[split]
+                table.writerows([split, row, dataset.groups.get(name, name), name] for row, name in enumerate(names))
 
 
 def _content(path: Path) -> str | None:
@@ -147,7 +165,7 @@ def _declaration(dataset: Dataset, owners: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of ``videos.csv``; ``reason``: why there are no features (``entry`` is None), or what is damaged."""
+    """A line of ``extract.csv``; ``reason``: why there are no features (``entry`` is None), or what is damaged."""
 
     name: str
     status: str
@@ -156,7 +174,7 @@ class Row:
 
 
 def write_table(out: Path, rows: Sequence[Row], splits: Splits, labels: Labels) -> None:
-    """Write ``videos.csv``: a line per video. ``--labels`` and ``--splits`` take it again. Raises OSError."""
+    """Write ``extract.csv``: a line per video. ``--labels`` and ``--splits`` take it again. Raises OSError."""
     of: dict[str, list[str]] = {}
     for split in SPLITS:
         for name in splits[split]:

@@ -61,7 +61,7 @@ def extract(monkeypatch, capsys):
 
 
 def table(out):
-    with open(out / "videos.csv", encoding="utf-8", newline="") as stream:
+    with open(out / "extract.csv", encoding="utf-8", newline="") as stream:
         return {row["video"]: row for row in csv.DictReader(stream)}
 
 
@@ -119,7 +119,7 @@ def test_the_files_say_how_every_feature_was_made(source, extract, tmp_path):
 def test_views_are_stored_plain_first_and_drawn_by_seed_and_name(source, extract, tmp_path):
     extract(source, tmp_path / "one")
     for name, seed in {"two": 0, "again": 0, "other": 1}.items():
-        extract(source, tmp_path / name, "--views", 3, "--seed", seed, "--splits", tmp_path / "one" / "videos.csv")
+        extract(source, tmp_path / name, "--views", 3, "--seed", seed, "--splits", tmp_path / "one" / "extract.csv")
 
     def feats(name):
         with h5py.File(tmp_path / name / "train.h5") as file:
@@ -155,7 +155,7 @@ def test_a_second_call_does_only_what_is_missing(source, extract, tmp_path):
     shutil.copytree(source, videos)
     extract(videos, out)
     pinned = tmp_path / "pinned.csv"
-    pinned.write_text((out / "videos.csv").read_text())
+    pinned.write_text((out / "extract.csv").read_text())
     before, written = contents(out), (out / "train.h5").stat().st_ino
     code, printed, _ = extract(videos, out)
     assert code == 1 and "0 extracted now" in printed

@@ -10,6 +10,7 @@ import pytest
 
 from benchmark import registry
 from benchmark.layout import load_folder
+from benchmark.subset import reduced
 from datasets.moving_digits import LEVELS, class_of_rows, draw
 from tests.extraction import models
 from tests.extraction.made import write_video
@@ -57,6 +58,8 @@ def test_from_video_files_to_a_page_with_pictures(videos, tmp_path):
     assert (dataset.labels("query").sum(axis=0) == 2).all() and (dataset.labels("database").sum(axis=0) == 8).all()
     with h5py.File(out / "train.h5") as file:
         assert {name.rpartition(".")[2] for name in file["video"].asstr()} == {"avi", "mp4", "mkv"}
+
+    assert len(set(dataset.groups("train"))) == 48 and len(reduced(dataset, 24).split("train")) == 24
 
     settings = [setting for values in METHODS.values() for setting in values]
     printed = run(

@@ -1,0 +1,86 @@
+"""Reading videos and the backbone, each alone and together: the pipeline takes little more than the slower of the two."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.extraction.collection import Video
+from benchmark.extraction.pipeline import Busy, Recipe, extract
+from tests.extraction.made import write_video
+
+pytestmark = pytest.mark.benchmark
+
+CLIPS, FRAMES, SIDE = 24, 25, 112
+RECIPE = Recipe(frames=FRAMES, views=1, allow_partial=False, thumbnails=True, batch=FRAMES, workers=1)
+OVER = 1.15
+"""What the pipeline may take, in times of the slower part; the best of some tries, as other load only adds to it."""
+TRIES = 4
+
+
+class Network:
+    """Convolutions whose time is ``work`` times that of the first ones; with ``work`` 0 the frames' means."""
+
+    dim, batch = 8, FRAMES
+
+    def __init__(self, work):
+        self.work = work
+        self.kernels = torch.randn(8, 3, 7, 7, generator=torch.Generator().manual_seed(0))
+
+    def prepare(self, frames):
+        return torch.nn.functional.interpolate(frames.float() / 255, (SIDE, SIDE), mode="bilinear", antialias=True)
+
+    def features(self, inputs):
+        with torch.inference_mode():
+            for _ in range(self.work):
+                found = torch.nn.functional.conv2d(inputs, self.kernels).mean((2, 3))
+            return found.clone() if self.work else inputs.mean((2, 3))[:, :1].expand(-1, 8).clone()
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (60, 240, 320, 3), dtype=np.uint8)
+    for number in range(CLIPS):
+        write_video(folder / f"{number}.mp4", np.roll(noise, number, axis=0) // 4 + 60, "mpeg4")
+    return [(Video(f"{number}.mp4", folder / f"{number}.mp4"), None) for number in range(CLIPS)]
+
+
+def timed(videos, network):
+    began, busy = time.perf_counter(), Busy()
+    outcomes = list(extract(videos, network, None, RECIPE, busy))
+    assert not any(outcome.reason for outcome in outcomes) and len(outcomes) == CLIPS
+    return time.perf_counter() - began
+
+
+def alone(network):
+    inputs = torch.rand(FRAMES, 3, SIDE, SIDE)
+    began = time.perf_counter()
+    for _ in range(CLIPS):
+        network.features(inputs)
+    return time.perf_counter() - began
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="nothing can overlap on one core")
+def test_reading_and_the_backbone_overlap(benchmark, videos):
+    """One core reads, another computes about as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        timed(videos[:4] * (CLIPS // 4), Network(0))
+        reading, once = timed(videos, Network(0)), alone(Network(1))
+        network = Network(max(1, round(1.2 * reading / once)))
+        tries = []
+        for _ in range(TRIES):
+            apart = timed(videos, Network(0)), alone(network)
+            tries.append((timed(videos, network) / max(apart), *apart))
+        benchmark.pedantic(lambda: timed(videos, network), rounds=1)
+    finally:
+        torch.set_num_threads(threads)
+    ratio, reading, computing = min(tries)
+    benchmark.extra_info |= {"reading": reading, "backbone": computing, "together_over_slower": ratio}
+    print(f"\nextraction: reading {reading:.2f} s, backbone {computing:.2f} s, together {ratio:.3f} times the slower")
+    assert ratio <= OVER
