@@ -1,4 +1,4 @@
-"""Reading videos and the backbone, each alone and together: the pipeline takes little more than the slower of the two."""
+"""Reading videos and the backbone, alone and together: the pipeline takes little more than the slower of the two."""
 
 import os
 import time
