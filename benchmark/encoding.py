@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from benchmark.errors import TrainingDiverged
-from benchmark.evaluation.hamming import Codes, pack
+from benchmark.evaluation.hamming import Codes, joined, pack
 from benchmark.machine import autocast
 from benchmark.prefetch import Ahead
 
@@ -28,13 +28,17 @@ def encode_reals(
 
     Raises TrainingDiverged where a value is not finite.
     """
-    outputs: list[np.ndarray] = []
+    return np.concatenate(list(_batches(method, videos, advance, batch)))
+
+
+def _batches(
+    method: Method, videos: Videos, advance: Callable[[int], None] | None, batch: int = BATCH
+) -> Iterator[np.ndarray]:
     starts = range(0, len(videos), batch)
     for rows, frames in Ahead(lambda start: read_batch(videos, start, batch), starts):
-        outputs.append(encode_batch(method, frames, rows))
+        yield encode_batch(method, frames, rows)
         if advance:
             advance(len(rows))
-    return np.concatenate(outputs)
 
 
 def encode_batch(method: Method, frames: torch.Tensor, rows: np.ndarray) -> np.ndarray:
@@ -48,8 +52,8 @@ def encode_batch(method: Method, frames: torch.Tensor, rows: np.ndarray) -> np.n
 
 
 def encode_split(method: Method, videos: Videos, advance: Callable[[int], None] | None = None) -> Codes:
-    """Return the packed codes of a split."""
-    return pack(encode_reals(method, videos, advance))
+    """Return the packed codes of a split; what is not packed yet is a batch."""
+    return joined([pack(reals) for reals in _batches(method, videos, advance)])
 
 
 def read_batch(videos: Videos, start: int, size: int = BATCH) -> tuple[np.ndarray, torch.Tensor]:

@@ -6,7 +6,7 @@ is (b - <a, c>) / 2, the number of differing bits when no value is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -51,6 +51,13 @@ def pack(values: np.ndarray) -> Codes:
     nonzero = values != 0
     mask = None if nonzero.all() else _pack_bits(nonzero)
     return Codes(_pack_bits(values > 0), mask, values.shape[1])
+
+
+def joined(parts: Sequence[Codes]) -> Codes:
+    """Return codes of the same length one after the other; at least one part."""
+    zeros = any(part.nonzero is not None for part in parts)
+    masks = np.concatenate([full_mask(part) for part in parts]) if zeros else None
+    return Codes(np.concatenate([part.packed for part in parts]), masks, parts[0].bits)
 
 
 def unpack(codes: Codes) -> np.ndarray:

@@ -4,8 +4,8 @@ The packets are listed first, without decoding, which nearly always says which f
 what was decoded: where that differs from the packets (no times in them, a part that is damaged), the frames are
 chosen from the decoded ones and the file is decoded once more.
 
-A decoder works on one thread: with as many videos at a time as there are workers that is the faster way to use the
-cores, and the place at which a damaged file fails does not depend on timing.
+A decoder works on one thread, and so does the conversion to RGB: with as many videos at a time as there are workers
+that is the faster way to use the cores, and the place at which a damaged file fails does not depend on timing.
 """
 
 from __future__ import annotations
@@ -162,11 +162,13 @@ def _list(path: Path) -> _Listing:
 def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
     """Decode up to the first damage, or ``limit`` frames, and keep the frames at the ``wanted`` positions."""
     import av
+    from av.video.reformatter import VideoReformatter
 
     times: list[int | None] = []
     durations: list[int | None] = []
     kept: dict[int, np.ndarray] = {}
     size: tuple[int, int] | None = None
+    convert = VideoReformatter().reformat
     damage = ""
     with _opened(path) as (container, stream):
         try:
@@ -177,7 +179,8 @@ def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
                     break
                 if len(times) in wanted:
                     size = size or (frame.width, frame.height)
-                    kept[len(times)] = _upright(frame, size)
+                    # one thread: FFmpeg's own would wait for a core that the backbone works on
+                    kept[len(times)] = _upright(frame, convert(frame, *size, "rgb24", threads=1).to_ndarray())
                 times.append(frame.pts)
                 durations.append(frame.duration)
         except (av.FFmpegError, ValueError) as error:
@@ -192,13 +195,11 @@ def _timeline(times: list[int | None], durations: list[int | None], stream: Vide
     return timeline(times, durations, float(stream.time_base or 0), float(rate or 0))
 
 
-def _upright(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """Return a frame as uint8 (height, width, 3), turned as its display matrix says.
+def _upright(frame: av.VideoFrame, pixels: np.ndarray) -> np.ndarray:
+    """Return the pixels of a frame, uint8 (height, width, 3), turned as its display matrix says.
 
     The matrix takes a pixel (x, y) to (a x + c y, b x + d y); only quarter turns and mirrors are followed.
     """
-    width, height = size
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return pixels

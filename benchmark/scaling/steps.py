@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from benchmark.encoding import BATCH
+from benchmark.evaluation.hamming import WORD
 from benchmark.machine import autocast
 from benchmark.method import Method
 from benchmark.prefetch import pinned
@@ -100,7 +101,7 @@ def measure_encoding(meter: Meter, method: Method, database: TimedVideos, batche
     n = len(database)
     with meter.memory("encode") as phase, torch.inference_mode():
         spent = [_encode(meter, method, database, start * BATCH) for start in range(-1, batches)]
-        held = np.ones((2, n, method.bits), np.float32)  # the engine holds all outputs, and twice as it joins them
+        held = np.ones((4, n, -(-method.bits // WORD)), np.uint64)  # packed codes and masks, twice as they are joined
         computed, reading = np.mean(spent[1:], axis=0).tolist()
         del held
         calls = -(-n // BATCH)

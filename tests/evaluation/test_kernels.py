@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from benchmark.errors import BadInput
 from benchmark.evaluation.evaluator import evaluate
-from benchmark.evaluation.hamming import Codes, distances2, nearest, pack, unpack
+from benchmark.evaluation.hamming import Codes, distances2, joined, nearest, pack, unpack
 from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT, Protocol
 from benchmark.registry import ROOT
@@ -248,3 +248,13 @@ def test_what_does_not_fit_is_refused() -> None:
             pack(wrong)
     with pytest.raises(BadInput, match="must be positive"):
         nearest(codes, codes, 0)
+
+
+def test_joined_codes_are_the_codes_of_all() -> None:
+    rng = np.random.default_rng(0)
+    for zeros in (0.0, 0.2):
+        parts = [draw(rng, n, 70, zeros if n > 3 else 0.0) for n in (3, 8, 1)]
+        whole, ours = pack(np.concatenate(parts)), joined([pack(part) for part in parts])
+        assert np.array_equal(ours.packed, whole.packed) and ours.bits == 70
+        assert (ours.nonzero is None) == (whole.nonzero is None)
+        assert whole.nonzero is None or np.array_equal(ours.nonzero, whole.nonzero)
