@@ -15,8 +15,9 @@ pytestmark = pytest.mark.benchmark
 
 CLIPS, FRAMES, SIDE = 24, 25, 112
 RECIPE = Recipe(frames=FRAMES, views=1, allow_partial=False, thumbnails=True, batch=FRAMES, workers=1)
-OVER = 1.15
-"""What the pipeline may take, in times of the slower part; the best of some tries, as other load only adds to it."""
+OVER = 1.15 if os.environ.get("VIDEO_HASHING_FULL_SIZE") else 1.4
+"""What the pipeline may take, in times of the slower part, alone on a machine; on one that others share, more. The best
+of some tries counts, as other load only adds to it."""
 TRIES = 4
 
 
