@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmark.errors import BadInput
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -29,6 +31,15 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(folder: Path, next_step: str) -> Iterator[None]:
+    """Turn what the disk says of writing into one sentence (BadInput); what is read inside tells its own errors."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot be written ({error.strerror or error})", file=folder, next_step=next_step) from error
 
 
 def sweep(folder: Path, name: str = "*") -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.atomic import replacing, sweep, write_text
+from benchmark.atomic import replacing, sweep, write_text, writing_to
 from benchmark.dataset import SPLITS, Dataset
 from benchmark.dataset_toml import FILE
 from benchmark.errors import BadInput
@@ -30,6 +30,7 @@ from benchmark.store_toml import declaration
 BLOCK = 16 * 2**20
 """Bytes of float32 values that are checked, converted and written at a time (ours)."""
 
+FULL = "make room or give --out another folder; the same command goes on with the splits that are left"
 LOCK = ".convert.lock"
 OURS = {FILE, LOCK, "previews", *(f"{split}{ending}" for split in SPLITS for ending in (".h5", ".npy"))}
 """What a converted folder holds."""
@@ -65,7 +66,7 @@ def convert(
     own = [name for name in SPLITS if owners[name] == name]
     types = {name: _target(splits[name], dtype) for name in own}
     _look(out, {name: splits[name] for name in own}, types)  # before the lock file lies in a folder that is not ours
-    with _writing(out), _alone(out):
+    with writing_to(out, FULL), _alone(out):
         finished = _look(out, {name: splits[name] for name in own}, types)
         sweep(out)
         _check_room(out, sum(_size(splits[name], types[name]) for name in own if name not in finished))
@@ -84,19 +85,6 @@ def _target(videos: Videos, dtype: str) -> np.dtype[Any]:
 
 def _size(videos: Videos, dtype: np.dtype[Any]) -> int:
     return len(videos) * videos.views * videos.shape.frames * videos.shape.dim * dtype.itemsize
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turn what the disk says into one sentence; reading has told its own errors before."""
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(
-            f"cannot be written ({error.strerror or error})",
-            file=out,
-            next_step="make room or give --out another folder; the same command goes on with the splits that are left",
-        ) from error
 
 
 @contextmanager

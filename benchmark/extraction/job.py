@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.atomic import write_json
+from benchmark.atomic import write_json, writing_to
 from benchmark.dataset import SPLITS
 from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video, collect
@@ -32,6 +31,7 @@ SHARD_BYTES, SHARD_SECONDS = 16 * 2**20, 10.0
 """A batch of finished videos is written when it has this size, or its first video is this old (ours)."""
 
 REPORT = "extract.json"
+FULL = "make room; the same command goes on with the videos that are left"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def run(
         make = views.make
         augment = lambda frames, name, view: make(frames, seed, name, view)  # noqa: E731
     began, busy = time.perf_counter(), Busy()
-    with _writing(out), WorkArea.opened(out, settings, dtype) as work:
+    with writing_to(out, FULL), WorkArea.opened(out, settings, dtype) as work:
         failed, new = _extract(asked.videos, work, backbone, augment, recipe, busy)
         wall = time.perf_counter() - began
         rows = [_row(video, work, failed.get(video.name, "")) for video in asked.videos]
@@ -217,16 +217,3 @@ def _told(report: Report, settings: dict[str, Any], recipe: Recipe) -> dict[str,
         "workers": recipe.workers,
         "failed": {row.name: row.reason for row in report.rows if row.status == "failed"},
     }
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Turn what the disk says into one sentence; what reading a video says is told with the video."""
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(
-            f"cannot be written ({error.strerror or error})",
-            file=out,
-            next_step="make room; the same command goes on with the videos that are left",
-        ) from error
