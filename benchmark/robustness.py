@@ -17,6 +17,7 @@ from benchmark.evaluation.evaluator import KS, Result, evaluate
 from benchmark.evaluation.hamming import Codes, full_mask, pack
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.statistics import bootstrap_interval
+from benchmark.machine import accelerator
 from benchmark.perturbations import SEED, Condition, conditions, frame_deviation, perturb, unit_noise
 from benchmark.prefetch import Ahead
 from benchmark.robustness_file import CUT, Loss, Perturbed
@@ -126,7 +127,7 @@ def measure(
     results = [
         evaluate(
             query, stored["database"], labels["query"], labels["database"], protocols, ks=KS,
-            self_retrieval=dataset.self_retrieval, altered=place > 0,
+            self_retrieval=dataset.self_retrieval, device=accelerator(method.run.device), altered=place > 0,
         )
         for place, query in enumerate(codes)
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -20,23 +20,22 @@ SEED = 0
 
 
 class SubsetDataset(Dataset):
-    """``drawn`` training videos of another dataset, and as large a share of its database and queries.
+    """Some videos of another dataset: ``rows`` of each split, ascending.
 
-    The draw is seeded, even over classes and by whole groups (``benchmark.draw``). Labels of training videos are used
-    for it where there are any, but no method sees them. Database and queries have at least a video for every class.
-    Splits that are the same videos stay so. It has the name of the whole dataset and another fingerprint.
+    Splits of which the same videos are taken are one. It has the name of the whole dataset and another fingerprint.
+    ``drawn``: how many training videos ``--subset`` asked for, None where the rows were chosen by another rule.
     """
 
-    def __init__(self, base: Dataset, n: int) -> None:
-        self.roots, self.name, self.base, self.drawn = base.roots, base.name, base, n
+    def __init__(self, base: Dataset, rows: Mapping[str, np.ndarray], drawn: int | None) -> None:
+        self.roots, self.name, self.base, self.drawn = base.roots, base.name, base, drawn
         self.title, self.source, self.protocol = base.title, base.source, base.protocol
         self.official = base.official  # type: ignore[misc]
         self.self_retrieval = base.self_retrieval
-        self._rows = _draw(base, n)
-        known: dict[str, str] = {}
+        self._rows = rows
+        known: dict[tuple[str, bytes], str] = {}
         self._splits: dict[str, Videos] = {}
         for name in SPLITS:
-            first = known.setdefault(base.split(name).stamp, name)
+            first = known.setdefault((base.split(name).stamp, rows[name].tobytes()), name)
             self._splits[name] = self._splits.get(first) or RowVideos(base.split(name), self._rows[name])
 
     @property
@@ -86,7 +85,9 @@ class SubsetDataset(Dataset):
 def reduced(dataset: Dataset, n: int | None) -> Dataset:
     """Return a part with ``n`` training videos, or the dataset itself for None and where it has no more than that.
 
-    Raises BadInput where ``n`` is less than a video for each class.
+    Database and queries are as large a share, with at least a video for every class. The draw is seeded, even over
+    classes and by whole groups (``benchmark.draw``). Labels of training videos are used for it where there are any, but
+    no method sees them. Raises BadInput where ``n`` is less than a video for each class.
     """
     if n is None or n >= len(dataset.split("train")):
         return dataset
@@ -97,7 +98,7 @@ def reduced(dataset: Dataset, n: int | None) -> Dataset:
             expected=f"{max(2, classes)} or more, a training video for each of its {classes} classes",
             found=n,
         )
-    return SubsetDataset(dataset, n)
+    return SubsetDataset(dataset, _draw(dataset, n), n)
 
 
 def _draw(base: Dataset, n: int) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from benchmark import validation
 from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import KS, evaluate
 from benchmark.evaluation.protocol import STRICT
+from benchmark.machine import accelerator
 from benchmark.regime import Regime
 from benchmark.rows import RowVideos
 
@@ -142,6 +143,7 @@ def _on_test(cell: Cell) -> Callable[[TrainedMethod], Maps]:
             cell.protocols,
             ks=KS,
             self_retrieval=dataset.self_retrieval,
+            device=accelerator(method.run.device),
         )
         return {
             name: {key: value for key, value in result.metrics.items() if key.startswith("map")}
@@ -157,7 +159,8 @@ def _on_slice(train: Videos, part: validation.Slice) -> Callable[[TrainedMethod]
 
     def judge(method: TrainedMethod) -> float:
         codes = encode_split(method, queries), encode_split(method, database)
-        results = evaluate(*codes, labels["query"], labels["database"], {"strict": STRICT}, ks=(CUT,))
+        place = accelerator(method.run.device)
+        results = evaluate(*codes, labels["query"], labels["database"], {"strict": STRICT}, ks=(CUT,), device=place)
         return float(results["strict"].metrics[f"map@{CUT}"])
 
     return judge

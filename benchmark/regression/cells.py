@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmark.dataset import Roots
 from benchmark.errors import BadInput
-from benchmark.regression.part import Part
 from benchmark.regression.plan import Plan
+from benchmark.subset import SubsetDataset
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -117,7 +117,7 @@ def begin(machine: Machine) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(text: str, roots: Roots) -> Part:
+def _opened(text: str, roots: Roots) -> SubsetDataset:
     return Plan.model_validate_json(text).open(roots)
 
 

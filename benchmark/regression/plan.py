@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmark import plan, registry
 from benchmark.dataset import Dataset, Roots
 from benchmark.errors import BadInput
-from benchmark.regression.part import Part
+from benchmark.regression.part import part
+from benchmark.subset import SubsetDataset
 
 FILE = "check.toml"
 
@@ -43,9 +44,9 @@ class Plan(_Closed):
         """Return what is common to all baselines, as plain data; settings stand in each method's configuration."""
         return self.model_dump(mode="json", exclude={"settings"})
 
-    def open(self, roots: Roots) -> Part:
+    def open(self, roots: Roots) -> SubsetDataset:
         """Return the part of the dataset."""
-        return Part(registry.open_dataset(self.dataset, roots), self.part.model_dump(), self.seed)
+        return part(registry.open_dataset(self.dataset, roots), self.part.model_dump(), self.seed)
 
     def cell(self, dataset: Dataset, method: str, bits: int, seed: int, precision: str) -> plan.Cell:
         """Return one cell on the opened part; raises BadInput where the method cannot be imported or configured."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.encoding import BATCH
+from benchmark.encoding import BATCH, encode_batch
 from benchmark.evaluation.hamming import WORD
 from benchmark.machine import autocast
 from benchmark.method import Method
@@ -99,7 +99,7 @@ def measure_encoding(meter: Meter, method: Method, database: TimedVideos, batche
     A database with fewer videos than a batch is repeated to fill it, as the engine fills up the last batch.
     """
     n = len(database)
-    with meter.memory("encode") as phase, torch.inference_mode():
+    with meter.memory("encode") as phase:
         spent = [_encode(meter, method, database, start * BATCH) for start in range(-1, batches)]
         held = np.ones((4, n, -(-method.bits // WORD)), np.uint64)  # packed codes and masks, twice as they are joined
         computed, reading = np.mean(spent[1:], axis=0).tolist()
@@ -112,10 +112,10 @@ def measure_encoding(meter: Meter, method: Method, database: TimedVideos, batche
 def _encode(meter: Meter, method: Method, database: TimedVideos, start: int) -> tuple[float, float]:
     """Encode one batch from ``start`` on, round and round; return the seconds of computing and of reading."""
     read = database.seconds
-    frames = database.take(np.arange(start, start + BATCH) % len(database))
+    rows = np.arange(start, start + BATCH) % len(database)
+    frames = database.take(rows)
     reading, began = database.seconds - read, meter.now()
-    with autocast(meter.device, method.run.precision):
-        method.encode(frames.to(meter.device)).float().cpu()
+    encode_batch(method, frames, rows)
     return meter.now() - began, reading
 
 

@@ -1,16 +1,18 @@
 """The parts of the gate: the part of a dataset, spreads and tolerances, verdicts, files."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmark.errors import BadInput
+from benchmark.features import MemoryVideos
 from benchmark.regression import baseline, plan, spreads
 from benchmark.regression.cells import Outcome
 from benchmark.regression.compare import compare, judged
 from benchmark.regression.numbers import Number, named
-from benchmark.regression.part import drawn_rows
+from benchmark.regression.part import drawn_rows, part
 from benchmark.regression.spreads import Spread, Spreads, Tolerance, Way, measured, tolerance
 from benchmark.regression.table import verdict
 
@@ -186,3 +188,17 @@ def test_damaged_files_are_refused_with_the_next_step(tmp_path):
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(BadInput, match="cannot be read"):
         baseline.read_all(tmp_path)
+
+
+def test_a_part_of_one_split_that_serves_twice_keeps_labels_and_videos_together():
+    videos = MemoryVideos(np.arange(120, dtype=np.float32).reshape(40, 1, 3))
+    labels = (np.arange(40)[:, None] % 4 == np.arange(4)).astype(np.uint8)
+    whole = SimpleNamespace(
+        roots=None, name="d", title="d", source="", protocol={}, official={}, self_retrieval=False,
+        split=lambda name: videos, labels=lambda name: labels,
+    )  # fmt: skip
+    drawn = part(whole, {"train": 9, "database": 12, "query": 5}, 0)
+    for name, count in (("train", 9), ("database", 12), ("query", 5)):
+        rows = drawn.split(name).take(np.arange(count))[:, 0, 0].numpy().astype(int) // 3
+        np.testing.assert_array_equal(drawn.labels(name).argmax(1), rows % 4)
+    assert drawn.drawn is None and drawn.subset()
