@@ -7,11 +7,15 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from benchmark.atomic import replacing, sweep
+from benchmark.atomic import sweep
+from benchmark.files.arrays import Unreadable, read_arrays, save_arrays
+from benchmark.files.lock import locked
+
+KEY = "__key__"
+"""The array that says what the others were made from."""
 
 
 class ArtefactStore:
@@ -28,28 +32,22 @@ class ArtefactStore:
         self, name: str, make: Callable[[], Mapping[str, np.ndarray]], *, of: str, params: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """Return the arrays, from the cache or from ``make``; ``of`` is a content fingerprint."""
-        from filelock import FileLock
-
         key = json.dumps({"name": name, "of": of, "params": dict(params)}, sort_keys=True)
         path = self.root / f"{name}-{hashlib.blake2b(key.encode(), digest_size=12).hexdigest()}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
+        with locked(path.with_name(f"{path.name}.lock"), wait=True):
             arrays = _read(path, key)
             if arrays is None:
                 sweep(path.parent, path.name)
                 arrays = {label: np.asarray(value) for label, value in make().items()}
-                with replacing(path) as temporary, open(temporary, "wb") as stream:
-                    np.savez(stream, allow_pickle=False, __key__=np.array(key), **arrays)
+                save_arrays(path, {KEY: np.array(key), **arrays}, compressed=False)
         return arrays
 
 
 def _read(path: Path, key: str) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
+    """Return the arrays made for ``key``, or None where they are missing, damaged, or of another key."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["__key__"]) != key:
-                return None
-            return {label: stored[label] for label in stored.files if label != "__key__"}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        arrays = read_arrays(path)
+    except Unreadable:
         return None
+    return arrays if str(arrays.pop(KEY, None)) == key else None

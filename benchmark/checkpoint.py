@@ -1,16 +1,13 @@
-"""Checkpoint files: written atomically, read without unpickling anything but tensors and plain data."""
+"""The rolling checkpoint of a cell, from which a killed run goes on."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.atomic import replacing
 from benchmark.errors import BadInput
-
-MODEL_FORMAT = "video-hashing-model-1"
+from benchmark.files.tensors import load_tensors, save_tensors
 
 
 class CheckpointFile:
@@ -36,38 +33,3 @@ class CheckpointFile:
     def remove(self) -> None:
         """Delete the checkpoint once the cell's record is written."""
         self.path.unlink(missing_ok=True)
-
-
-def save_tensors(path: Path, value: Mapping[str, Any]) -> None:
-    """Write tensors and plain data with ``torch.save``, atomically."""
-    import torch
-
-    with replacing(path) as temporary:
-        torch.save(dict(value), temporary)
-
-
-def load_tensors(path: Path) -> dict[str, Any]:
-    """Read a file of ``torch.save`` with ``weights_only=True``, onto the CPU.
-
-    Raises BadInput where the file is missing, damaged, or holds anything but tensors and plain data.
-    """
-    import torch
-
-    if not path.is_file():
-        raise BadInput("no such checkpoint file", file=path, next_step="check the path given to --checkpoint")
-    try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BadInput(
-            "holds Python objects other than tensors and plain data, or is no checkpoint; it is not unpickled",
-            file=path,
-            expected="a file that torch.load(weights_only=True) accepts",
-            next_step="export its state dict again with torch.save",
-        ) from error
-    except Exception as error:  # the restricted unpickler raises almost anything on bytes that are no checkpoint
-        raise BadInput(
-            "is damaged or no checkpoint", file=path, found=f"{type(error).__name__}: {error}"[:160]
-        ) from error
-    if not isinstance(value, dict):
-        raise BadInput("holds no dictionary", file=path, expected="a dict of tensors", found=type(value).__name__)
-    return value

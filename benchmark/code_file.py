@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.atomic import replacing
 from benchmark.evaluation.hamming import Codes
+from benchmark.files.arrays import Unreadable, read_arrays, save_arrays, whole_number
+
+BITS = "bits"
 
 
 def write_codes(path: Path, splits: Mapping[str, Codes]) -> None:
     """Write the codes of several splits into one ``.npz``: ``<split>`` uint64 words, ``<split>_nonzero``, ``bits``."""
     arrays: dict[str, np.ndarray] = {}
     for name, codes in splits.items():
-        arrays["bits"] = np.array(codes.bits)
+        arrays[BITS] = np.array(codes.bits)
         arrays[name] = codes.packed
         if codes.nonzero is not None:
             arrays[f"{name}_nonzero"] = codes.nonzero
@@ -23,14 +25,10 @@ def write_codes(path: Path, splits: Mapping[str, Codes]) -> None:
 
 
 def read_codes(path: Path) -> dict[str, Codes]:
-    """Read what ``write_codes`` wrote."""
-    with np.load(path, allow_pickle=False) as stored:
-        bits = int(stored["bits"])
-        names = [name for name in stored.files if name != "bits" and not name.endswith("_nonzero")]
-        return {name: Codes(stored[name], stored.get(f"{name}_nonzero"), bits) for name in names}
-
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a compressed ``.npz`` atomically."""
-    with replacing(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+    """Read what ``write_codes`` wrote; raises Unreadable where the file is missing, damaged, or something else."""
+    arrays = read_arrays(path)
+    if BITS not in arrays:
+        raise Unreadable("holds no codes", file=path, expected=f"key {BITS}", found=", ".join(arrays) or "nothing")
+    bits = whole_number(arrays, BITS, path)
+    names = [name for name in arrays if name != BITS and not name.endswith("_nonzero")]
+    return {name: Codes(arrays[name], arrays.get(f"{name}_nonzero"), bits) for name in names}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import environment, machine, record
+from benchmark.files.lock import Busy, locked
 from benchmark.plan import Cell
 
 LOCK = ".lock"
@@ -60,19 +61,6 @@ def has_curve(cell: Cell, found: record.Record) -> bool:
     return not done or {done, *(epoch for epoch in range(1, done) if curve.wanted(epoch))} <= held
 
 
-def is_locked(folder: Path) -> bool:
-    """Tell whether a process is running the cell of this folder."""
-    from filelock import FileLock, Timeout
-
-    if not (folder / LOCK).exists():
-        return False
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 def show_plan(job: Job) -> None:
     """Print every cell with its state."""
     for cell in job.cells:
@@ -81,8 +69,6 @@ def show_plan(job: Job) -> None:
 
 def run(job: Job) -> int:
     """Run what is not done, print one line per cell, and return how many cells failed."""
-    from filelock import FileLock, Timeout
-
     from benchmark import summary
     from benchmark.evaluation.evaluator import warm_up
     from benchmark.runner import Settings, run_cell
@@ -102,10 +88,10 @@ def run(job: Job) -> int:
         folder = cell.folder(job.results)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / LOCK, timeout=-1 if waiting else 0):
+            with locked(folder / LOCK, wait=waiting):
                 ready = _keep(job, cell)
                 done = ready or run_cell(cell, settings)
-        except Timeout:
+        except Busy:
             print(f"        {cell.label()}: another process is running it; it is read at the end", flush=True)
             busy.append(cell)
             continue

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.atomic import write_json
-from benchmark.code_file import save_arrays
+from benchmark.files.arrays import Unreadable, read_arrays, save_arrays, whole_number
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset
@@ -70,14 +69,14 @@ def read(results: Path, name: str, fingerprint: str) -> Facts | None:
     place = folder(results, name, fingerprint)
     try:
         held = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        with np.load(place / LABELS, allow_pickle=False) as stored:
-            width = int(stored["classes"])
-            labels = {split: np.unpackbits(stored[split], axis=1, count=width) for split in ("database", "query")}
+        arrays = read_arrays(place / LABELS, ["classes", "database", "query"])
+        width = whole_number(arrays, "classes", place / LABELS)
+        labels = {split: np.unpackbits(arrays[split], axis=1, count=width) for split in ("database", "query")}
         found = Facts(
             str(held["name"]), str(held["title"]), str(held["source"]), str(held["fingerprint"]),
             str(held["argument"]), tuple(str(c) for c in held["classes"]), bool(held["self_retrieval"]),
             None if held.get("drawn") is None else int(held["drawn"]), labels,
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (Unreadable, OSError, ValueError, KeyError, TypeError):
         return None
     return found if found.fingerprint == fingerprint and len(found.classes) == width else None

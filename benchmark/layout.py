@@ -13,8 +13,8 @@ from benchmark.dataset_toml import FILE, SplitTable, read_declaration
 from benchmark.errors import BadInput
 from benchmark.feature_file import CHUNK_CACHE, FeatureFile, needs_decoding, share_chunk_cache
 from benchmark.features import FrameShape, ShardedVideos, Videos
+from benchmark.files.labels import check_count, read_labels
 from benchmark.groups import read_groups
-from benchmark.label_file import read_labels
 from benchmark.picture_file import find, read_frames
 
 CONVERT = "'python -m benchmark convert' makes a copy whose random reads are faster"
@@ -178,9 +178,9 @@ class FileDataset(Dataset):
             raise BadInput(f"the {name} split of '{self.name}' has no labels")
         paths = [self._folder / file for file in source.labels]
         if len(paths) == 1:
-            return read_labels(paths[0], source.labels_key, len(videos), ", ".join(source.features))
+            return _labels_of(paths[0], source.labels_key, len(videos), ", ".join(source.features))
         parts = [
-            read_labels(path, source.labels_key, len(file), file.path.name)
+            _labels_of(path, source.labels_key, len(file), file.path.name)
             for path, file in zip(paths, videos.files, strict=True)
         ]
         for path, part in zip(paths, parts, strict=True):
@@ -205,6 +205,13 @@ class FileDataset(Dataset):
         if query != database:
             path = self._folder / self._sources["query"].labels[0]
             raise _class_mismatch(path, query, database, self._sources["database"].labels[0])
+
+
+def _labels_of(path: Path, key: str, videos: int, of: str) -> np.ndarray:
+    """Return multi-hot uint8 ``(videos, classes)`` of the feature files ``of``; raises BadInput."""
+    labels = read_labels(path, key, class_ids=False)
+    check_count(labels, videos, of, path, None if path.suffix == ".npy" else key)
+    return labels
 
 
 def _class_mismatch(path: Path, found: int, expected: int, other: str) -> BadInput:

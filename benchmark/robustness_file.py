@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +13,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.atomic import write_json
-from benchmark.code_file import save_arrays
 from benchmark.evaluation.hamming import Codes, full_mask
+from benchmark.files.arrays import Unreadable, read_arrays, save_arrays, whole_number
 from benchmark.perturbations import GRID, RECIPE, SEED, Condition, conditions
 
 __all__ = ["CUT", "GRID", "REFERENCE", "Condition", "Robustness", "code_digest", "conditions", "read", "settings"]
@@ -122,9 +121,9 @@ def read(folder: Path, key: str) -> Robustness | str:
 def read_precisions(folder: Path, found: Robustness, preset: str) -> np.ndarray | str:
     """Return AP@``CUT`` of every query, (queries, 1 + conditions) float64, clean first, or why it is not at hand."""
     try:
-        with np.load(folder / QUERIES, allow_pickle=False) as stored:
-            cut, table = int(stored["k"]), np.array(stored[f"ap_{preset}"], np.float64)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(folder / QUERIES, ["k", f"ap_{preset}"])
+        cut, table = whole_number(arrays, "k", folder / QUERIES), np.array(arrays[f"ap_{preset}"], np.float64)
+    except (Unreadable, ValueError, TypeError):
         return f"{QUERIES} is absent, unreadable or without this protocol"
     expected = [found.clean[preset], *(item.map[preset] for item in found.perturbed)]
     if cut != CUT or table.ndim != 2 or table.shape[1] != len(expected) or not len(table):

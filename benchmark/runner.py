@@ -17,13 +17,15 @@ import numpy as np
 from benchmark import environment, record
 from benchmark.artefacts import ArtefactStore
 from benchmark.atomic import sweep
-from benchmark.checkpoint import MODEL_FORMAT, CheckpointFile, save_tensors
-from benchmark.code_file import save_arrays, write_codes
+from benchmark.checkpoint import CheckpointFile
+from benchmark.code_file import write_codes
 from benchmark.encoding import encode_split
 from benchmark.evaluation.diagnostics import diagnose
 from benchmark.evaluation.evaluator import KS, Result, evaluate
 from benchmark.evaluation.hamming import Codes
 from benchmark.examples import choose_examples
+from benchmark.files.arrays import save_arrays
+from benchmark.files.tensors import MODEL_FORMAT, save_tensors
 from benchmark.machine import accelerator
 from benchmark.method import Method, Run
 from benchmark.plan import Cell

@@ -22,6 +22,8 @@ from benchmark.dataset import SPLITS, Dataset
 from benchmark.dataset_toml import FILE
 from benchmark.errors import BadInput
 from benchmark.features import Videos
+from benchmark.files.arrays import save_array
+from benchmark.files.lock import Busy, locked
 from benchmark.picture_file import ENDINGS
 from benchmark.progress import Progress
 from benchmark.store_file import STAMP, Rounding, create_contiguous, is_finished, narrowed
@@ -90,13 +92,11 @@ def _size(videos: Videos, dtype: np.dtype[Any]) -> int:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold the folder against other conversions."""
-    from filelock import FileLock, Timeout
-
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(out / LOCK, timeout=0):
+        with locked(out / LOCK, wait=False):
             yield
-    except Timeout as error:
+    except Busy as error:
         raise BadInput("another conversion is writing to the folder", file=out, next_step="wait for it") from error
 
 
@@ -196,8 +196,7 @@ def _write_labels(out: Path, dataset: Dataset) -> dict[str, np.ndarray]:
     except BadInput:
         (out / "train.npy").unlink(missing_ok=True)
     for name, table in labels.items():
-        with replacing(out / f"{name}.npy") as temporary, open(temporary, "wb") as stream:
-            np.save(stream, table, allow_pickle=False)
+        save_array(out / f"{name}.npy", table)
     return labels
 
 

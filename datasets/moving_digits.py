@@ -29,6 +29,7 @@ import numpy as np
 from benchmark.atomic import replacing
 from benchmark.dataset import SPLITS, Dataset, Roots, check_split, multi_hot
 from benchmark.features import FrameShape, ShardedVideos, Videos
+from benchmark.files.lock import locked
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE
 from datasets.parts.rendering import LEVELS, digit_images, draw_video
@@ -104,13 +105,11 @@ def draw(split: str, rows: np.ndarray) -> np.ndarray:
 
 def build(folder: Path) -> None:
     """Build what is missing, each file atomically and one process at a time."""
-    from filelock import FileLock
-
     wanted = [folder / f"{split}{kind}.h5" for split in SPLITS for kind in ("", "_pixels")]
     if all(file.exists() for file in wanted):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with locked(folder / ".lock", wait=True):
         for split in SPLITS:
             features, pixels = folder / f"{split}.h5", folder / f"{split}_pixels.h5"
             if not (features.exists() and pixels.exists()):

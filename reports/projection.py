@@ -17,7 +17,6 @@ import json
 import math
 import os
 import threading
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.code_file import save_arrays
 from benchmark.evaluation.hamming import Codes, unpack
+from benchmark.files.arrays import Unreadable, read_arrays, save_arrays
 
 VERSION = 1
 """Raised when the same codes would give another outcome."""
@@ -40,7 +39,6 @@ MOST_AT_ONCE = 4
 """Projections that are computed at a time: 5,000 codes take up to 600 MiB (ours)."""
 PATIENCE = 2.0
 """Seconds after which progress is shown (ours)."""
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 SAME = "all its codes are the same"
 ONE_CLASS = "there is one class only"
@@ -193,9 +191,9 @@ def _key(codes: Codes, classes: np.ndarray) -> str:
 def _read(path: Path, n: int) -> Projection | None:
     """Return a kept projection, or None where there is none or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            points, numbers = np.array(stored["points"]), np.array(stored["numbers"], np.float64)
-    except UNREADABLE:
+        arrays = read_arrays(path, ["points", "numbers"])
+        points, numbers = arrays["points"], np.array(arrays["numbers"], np.float64)
+    except (Unreadable, ValueError, TypeError):
         return None
     sound = points.shape == (n, 2) and points.dtype == np.float32 and np.isfinite(points).all()
     if not sound or numbers.shape != (2,) or not math.isfinite(numbers[1]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +12,10 @@ from benchmark import facts, robustness_file
 from benchmark.code_file import read_codes
 from benchmark.evaluation.hamming import Codes
 from benchmark.facts import Facts
+from benchmark.files.arrays import Unreadable, read_arrays
 from benchmark.record import CODES, QUERIES, Record
 from benchmark.robustness_file import AGREE, Robustness
 from reports.matrix import Group
-
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass
@@ -35,7 +33,7 @@ class Stored:
             return None
         try:
             found = read_codes(place / CODES)
-        except UNREADABLE:
+        except Unreadable:
             return None
         return found if {"database", "query"} <= set(found) else None
 
@@ -45,9 +43,9 @@ class Stored:
         if place is None:
             return None
         try:
-            with np.load(place / QUERIES, allow_pickle=False) as stored:
-                cuts, table = np.array(stored["k"]), np.array(stored[f"ap_{preset}"], np.float64)
-        except UNREADABLE:
+            arrays = read_arrays(place / QUERIES, ["k", f"ap_{preset}"])
+            cuts, table = arrays["k"], np.array(arrays[f"ap_{preset}"], np.float64)
+        except (Unreadable, ValueError, TypeError):
             return None
         return (cuts, table) if table.ndim == 2 and table.shape[1] == len(cuts) + 1 else None
 

@@ -11,7 +11,7 @@ from benchmark import registry
 
 ALLOWED = {
     "methods": {"methods.parts", "benchmark.method", "benchmark.training", "benchmark.artefacts"},
-    "datasets": {"datasets.parts", "benchmark.dataset", "benchmark.features", "benchmark.layout", "benchmark.scalable"},
+    "datasets": {"datasets.parts", "benchmark.dataset", "benchmark.features", "benchmark.layout", "benchmark.data"},
     "reports": {
         "reports",
         "benchmark.record",
@@ -22,7 +22,7 @@ ALLOWED = {
     },
     "benchmark": {"benchmark"},
 }
-COMMON = {"benchmark.errors", "benchmark.atomic"}
+COMMON = {"benchmark.errors", "benchmark.atomic", "benchmark.files"}
 LENT = {"report": {"reports.page"}, "scale": {"reports.scaling"}}
 """What a command may import of the reports."""
 ROOMS = tuple(ALLOWED)

@@ -36,10 +36,10 @@ def call(args: argparse.Namespace) -> int:
     import numpy as np
 
     from benchmark import environment, machine, plan
-    from benchmark.code_file import save_arrays
     from benchmark.encoding import encode_split
     from benchmark.evaluation.hamming import unpack
     from benchmark.features import ShardedVideos
+    from benchmark.files.arrays import save_arrays
     from benchmark.progress import Progress
 
     machine.set_up()
@@ -73,8 +73,8 @@ def _zeros(codes: Any) -> dict[str, Any]:
 
 def restore(choice: Any, checkpoint: Path, videos: Videos, settings: dict[str, str], device: Any) -> Method:
     """Return the method with the checkpoint's weights; raises BadInput where file, method and features do not fit."""
-    from benchmark.checkpoint import MODEL_FORMAT, load_tensors
     from benchmark.errors import BadInput
+    from benchmark.files.tensors import MODEL_FORMAT, load_tensors
 
     payload = load_tensors(checkpoint)
     ours = payload.get("format") == MODEL_FORMAT

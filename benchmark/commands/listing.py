@@ -193,7 +193,8 @@ def call_status(args: argparse.Namespace) -> int:
 def states(results: Path) -> list[dict[str, str]]:
     """Return state, cell and detail of every cell folder under a results root."""
     from benchmark import record
-    from benchmark.executors import is_locked
+    from benchmark.executors import LOCK
+    from benchmark.files.lock import is_locked
 
     rows = []
     for folder in sorted(path for path in results.glob("*/*/*/seed*") if path.is_dir()):
@@ -209,7 +210,7 @@ def states(results: Path) -> list[dict[str, str]]:
         elif found is not None:
             detail = "  ".join([found.finished, *record.remarks(found)])
             rows.append({"state": "stale" if is_stale(found) else "done", "cell": cell, "detail": detail})
-        elif is_locked(folder):
+        elif is_locked(folder / LOCK):
             rows.append({"state": "running", "cell": cell, "detail": "another process holds it"})
         elif (folder / record.CHECKPOINT).exists():
             rows.append({"state": "interrupted", "cell": cell, "detail": "the same run command goes on"})

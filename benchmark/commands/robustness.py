@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,12 +152,11 @@ def run(cells: Sequence[Cell], roots: Roots, device: str, again: bool) -> int:
 
     A cell that has it is kept unless ``again``; another process's cell is waited for.
     """
-    from filelock import FileLock
-
     from benchmark import environment, machine, robustness_summary
     from benchmark.errors import BadInput, TrainingDiverged
     from benchmark.evaluation.evaluator import warm_up
     from benchmark.executors import LOCK
+    from benchmark.files.lock import locked
 
     machine.set_up()
     warm_up()
@@ -167,7 +165,7 @@ def run(cells: Sequence[Cell], roots: Roots, device: str, again: bool) -> int:
     for number, cell in enumerate(cells, 1):
         head = f"[{number:>{len(str(len(cells)))}}/{len(cells)}] {robustness_summary.label(cell.record)}"
         try:
-            with FileLock(cell.folder / LOCK):
+            with locked(cell.folder / LOCK, wait=True):
                 found = None if again else _kept(cell)
                 kept = found is not None
                 found = found or _measure(cell, roots, place, head)
@@ -231,12 +229,13 @@ def _codes(cell: Cell) -> Any:
     """Return the stored codes of database and query; raises BadInput where they cannot be read."""
     from benchmark.code_file import read_codes
     from benchmark.errors import BadInput
+    from benchmark.files.arrays import Unreadable
     from benchmark.record import CODES
 
     try:
         codes = read_codes(cell.folder / CODES)
         return {name: codes[name] for name in ("database", "query")}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (Unreadable, KeyError) as error:
         raise BadInput(
             "its stored codes cannot be read", file=cell.folder / CODES, next_step="run the cell again with --rerun all"
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import numpy as np
 from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import MAX_BITS, WORD, Codes, full_mask, pack
 from benchmark.evaluation.protocol import KS, PRESETS, Denominator, SelfMatch, Ties
+from benchmark.files.arrays import read_arrays
+from benchmark.files.labels import check_count, read_labels
 
 File = str | Path
 
@@ -23,43 +24,13 @@ def load_codes(path: File) -> Codes:
     alone, where 0 stands for -1. Raises BadInput for anything else.
     """
     path = Path(path)
-    arrays = _arrays(path, (".npy", ".npz"))
+    arrays = read_arrays(path, formats=(".npy", ".npz"))
     ternary = {"packed", "bits", "nonzero"} <= arrays.keys()
     if ("codes" in arrays or "" in arrays) and not ternary:
         return _codes(path, arrays.get("codes", arrays.get("")), "codes" if "codes" in arrays else None)
     if "packed" in arrays and "bits" in arrays:
         return _packed(path, arrays)
     raise BadInput("no codes in the file", file=path, expected="key codes, or packed and bits", found=_names(arrays))
-
-
-def load_labels(path: File, key: str | None = None) -> np.ndarray:
-    """Read labels from ``.npy``, ``.npz`` or ``.mat``: (n, classes) uint8 multi-hot, or (n,) int64 class ids.
-
-    key: the array in an ``.npz`` or ``.mat``; without it, ``labels``, or the only array there is. A single
-    row or column holds class ids. Raises BadInput for anything else.
-    """
-    path = Path(path)
-    arrays = _arrays(path, (".npy", ".npz", ".mat"))
-    labels = _select(path, arrays, key)
-    if labels.dtype.kind not in "biuf":
-        raise BadInput("labels are not numbers", file=path, found=labels.dtype)
-    if labels.size == 0:
-        raise BadInput("there is no label", file=path, found=f"shape {labels.shape}")
-    if labels.ndim == 2 and min(labels.shape) == 1:
-        labels = labels.ravel()
-    _no_nan(path, labels, "labels")
-    if labels.ndim == 1:
-        if (labels != np.floor(labels)).any():
-            raise BadInput(
-                "class ids must be whole numbers", file=path, found=_first(labels, labels != np.floor(labels))
-            )
-        return labels.astype(np.int64)
-    if labels.ndim != 2:
-        raise BadInput("labels have an unusable shape", file=path, expected="(n, classes) or (n,)", found=labels.shape)
-    wrong = (labels != 0) & (labels != 1)
-    if wrong.any():
-        raise BadInput("labels are not multi-hot", file=path, expected="0 and 1 only", found=_first(labels, wrong))
-    return labels.astype(np.uint8)
 
 
 def evaluate_files(
@@ -107,16 +78,9 @@ def evaluate_files(
 
 
 def _side(codes_path: File, labels_path: File) -> tuple[Codes, np.ndarray]:
-    codes, labels = load_codes(codes_path), load_labels(labels_path)
-    if len(labels) != codes.n:
-        turned = labels.ndim == 2 and labels.shape[1] == codes.n
-        raise BadInput(
-            "the number of labels differs from the number of codes",
-            file=labels_path,
-            expected=f"{codes.n} rows as in {codes_path}",
-            found=f"shape {labels.shape}",
-            next_step="the labels look transposed; store them as (n, classes)" if turned else None,
-        )
+    """Return the codes and labels of queries or database; raises BadInput where their numbers differ."""
+    codes, labels = load_codes(codes_path), read_labels(Path(labels_path), class_ids=True)
+    check_count(labels, codes.n, str(codes_path), Path(labels_path))
     return codes, labels
 
 
@@ -149,7 +113,8 @@ def _codes(path: Path, values: Any, key: str | None) -> Codes:
         raise BadInput("codes have an unusable shape", file=path, key=key, expected="(n, bits)", found=values.shape)
     if values.size == 0:
         raise BadInput("there is no code", file=path, key=key, found=f"shape {values.shape}")
-    _no_nan(path, values, "codes", key)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise BadInput("codes hold NaN or infinity", file=path, key=key)
     values = values.astype(np.int8) if values.dtype.kind == "b" else values
     wrong = (values != 1) & (values != -1) & (values != 0)
     if wrong.any():
@@ -188,60 +153,6 @@ def _packed(path: Path, arrays: Mapping[str, np.ndarray]) -> Codes:
         if mask is None or (mask == full_mask(codes)).all()
         else codes._replace(packed=packed & mask, nonzero=mask)
     )
-
-
-def _select(path: Path, arrays: Mapping[str, np.ndarray], key: str | None) -> np.ndarray:
-    if key is not None and key in arrays:
-        return arrays[key]
-    if key is None and "labels" in arrays:
-        return arrays["labels"]
-    if key is None and len(arrays) == 1:
-        return next(iter(arrays.values()))
-    raise BadInput("which array holds the labels?", file=path, expected=f"key {key or 'labels'}", found=_names(arrays))
-
-
-def _arrays(path: Path, suffixes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by name; the one of an ``.npy`` has the empty name."""
-    if path.suffix not in suffixes:
-        raise BadInput("not a kind of file that is read here", file=path, expected=" or ".join(suffixes))
-    if not path.is_file():
-        raise BadInput("there is no such file", file=path)
-    if path.suffix == ".mat":
-        return _matlab(path)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        if "pickle" in str(error).lower() and _is_array_file(path):
-            raise BadInput("it holds Python objects, which are refused; store a numeric array", file=path) from error
-        raise BadInput(f"not a readable {path.suffix} file", file=path) from error
-
-
-def _is_array_file(path: Path) -> bool:
-    with open(path, "rb") as handle:
-        return handle.read(6) in (b"\x93NUMPY",) or zipfile.is_zipfile(path)
-
-
-def _matlab(path: Path) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat
-    from scipy.sparse import issparse
-
-    try:
-        content = loadmat(path)
-    except NotImplementedError as error:
-        raise BadInput("a MATLAB 7.3 file is not read; store it with -v7 or as .npy", file=path) from error
-    except Exception as error:  # scipy raises many types on a damaged file
-        raise BadInput("not a readable .mat file", file=path) from error
-    arrays = {name: value for name, value in content.items() if not name.startswith("__")}
-    return {name: value.toarray() if issparse(value) else np.asarray(value) for name, value in arrays.items()}
-
-
-def _no_nan(path: Path, values: np.ndarray, what: str, key: str | None = None) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise BadInput(f"{what} hold NaN or infinity", file=path, key=key)
 
 
 def _first(values: np.ndarray, where: np.ndarray) -> Any:

@@ -22,6 +22,7 @@ from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
 from benchmark.extraction.work import Entry, WorkArea
+from benchmark.files.arrays import save_array
 from benchmark.groups import FILE as GROUPS
 from benchmark.groups import NEEDED
 from benchmark.store_file import create_contiguous
@@ -63,8 +64,7 @@ def write_dataset(dataset: Dataset, work: WorkArea) -> None:
         names = dataset.splits[name]
         if own:
             _write_split(dataset, name, work)
-            with replacing(out / f"{name}.npy") as temporary, open(temporary, "wb") as stream:
-                np.save(stream, dataset.labels.matrix(names), allow_pickle=False)
+            save_array(out / f"{name}.npy", dataset.labels.matrix(names))
         else:
             for path in (out / f"{name}.h5", out / f"{name}.npy"):
                 path.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmark.atomic import replacing, sweep, write_json
 from benchmark.errors import BadInput
+from benchmark.files.lock import Busy, locked
 
 FOLDER, SETTINGS, SHARDS, LOCK = ".extract", "settings.json", "shards", ".lock"
 
@@ -72,8 +73,6 @@ class WorkArea:
         Refused: a folder that another process writes to, that holds files of something else, or features made with
         other ``settings``.
         """
-        from filelock import FileLock, Timeout
-
         folder = out / FOLDER
         if out.exists() and not out.is_dir():
             raise BadInput("is no folder", file=out, next_step="give --out a new folder")
@@ -85,9 +84,9 @@ class WorkArea:
             )  # fmt: skip
         try:
             (folder / SHARDS).mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / LOCK, timeout=0):
+            with locked(folder / LOCK, wait=False):
                 yield cls(folder, settings, dtype)
-        except Timeout as error:
+        except Busy as error:
             raise BadInput("another process is extracting to the folder", file=out, next_step="wait for it") from error
 
     def add(self, batch: list[tuple[Entry, np.ndarray, bytes]]) -> None:

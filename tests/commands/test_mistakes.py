@@ -68,7 +68,7 @@ def test_evaluate_refuses_self_with_queries(told):
 def test_encode_refuses_what_does_not_fit(told, tiny, tmp_path):
     import torch
 
-    from benchmark.checkpoint import MODEL_FORMAT, save_tensors
+    from benchmark.files.tensors import MODEL_FORMAT, save_tensors
 
     def encode(checkpoint, method="itq", features=tiny / "query.h5", *more):
         return told(

@@ -84,7 +84,7 @@ MISTAKES = {
         'write query = "database" in place of the table [query]',
     ),
     "no feature file": (lambda f: (f / "query.h5").unlink(), "{f}/query.h5: no such file; put it there"),
-    "no label file": (lambda f: (f / "db.mat").unlink(), "{f}/db.mat: no such file; put the labels there"),
+    "no label file": (lambda f: (f / "db.mat").unlink(), "{f}/db.mat: no such file; put it there or correct the path"),
     "wrong key": (
         edit('"vgg"', '"vg"'),
         "{f}/train.h5: key 'vg': no such data set in the file; found the keys vgg; did you mean 'vgg'?",
@@ -125,12 +125,12 @@ MISTAKES = {
     "cut short": (cut, "{f}/query.h5: cannot be opened (truncated file: eof ="),
     "too few labels": (
         query_labels(labels(4, 5)),
-        "{f}/query.npz: key 'y': labels and features do not belong together; "
+        "{f}/query.npz: key 'y': the number of labels does not fit; "
         "expected 3 rows, one per video of query.h5, found 4",
     ),
     "too many labels": (
         lambda f: savemat(f / "db.mat", {"labels": labels(8)}),
-        "{f}/db.mat: key 'labels': labels and features do not belong together; "
+        "{f}/db.mat: key 'labels': the number of labels does not fit; "
         "expected 9 rows, one per video of db_1.h5, db_2.h5, found 8",
     ),
     "transposed labels": (
@@ -145,9 +145,12 @@ MISTAKES = {
     ),
     "class ids": (
         query_labels(np.arange(3)),
-        "is no label matrix; expected (videos, classes) of 0 and 1, found (3,) int64",
+        "is no label matrix; expected (videos, classes) of 0 and 1, found shape (3,)",
     ),
-    "words": (query_labels(np.array([["a", "b", "c"]] * 3)), "is no label matrix; expected"),
+    "words": (
+        query_labels(np.array([["a", "b", "c"]] * 3)),
+        "{f}/query.npz: key 'y': labels are not numbers; found <U1",
+    ),
     "other classes": (
         query_labels(labels(3, 5)),
         "{f}/query.npz: the label files disagree on the number of classes; expected 3 as in db.mat, found 5",
@@ -159,7 +162,7 @@ MISTAKES = {
     "wrong array": (edit('"y"', '"z"'), "{f}/query.npz: key 'z': no such variable in the file; found y"),
     "pickled labels": (
         query_labels(np.array([[{}]] * 3, dtype=object)),
-        "{f}/query.npz: cannot be read as .npz (Object arrays",
+        "{f}/query.npz: holds Python objects, which are refused; store numbers only",
     ),
     "damaged .mat": (
         lambda f: (f / "db.mat").write_bytes(b"MATLAB 5.0" + bytes(200)),
@@ -170,7 +173,10 @@ MISTAKES = {
         lambda f: (f / "db.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(64)),
         "{f}/db.mat: is a MATLAB 7.3 file; save it in MATLAB with '-v7'",
     ),
-    "kind of labels": (edit('"query.npz"', '"query.h5"'), "unknown kind of label file; expected .mat or .npy or .npz"),
+    "kind of labels": (
+        edit('"query.npz"', '"query.h5"'),
+        "is not a kind of file that is read here; expected .mat or .npy or .npz",
+    ),
 }
 
 

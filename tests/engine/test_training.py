@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.checkpoint import CheckpointFile, load_tensors, save_tensors
+from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput, TrainingDiverged
+from benchmark.files.tensors import load_tensors, save_tensors
 from benchmark.method import Run
 from benchmark.prefetch import Ahead
 from benchmark.training import step_decay

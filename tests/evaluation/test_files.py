@@ -13,9 +13,10 @@ from scipy.sparse import csr_matrix
 
 from benchmark.errors import BadInput
 from benchmark.evaluation.evaluator import evaluate
-from benchmark.evaluation.files import evaluate_files, load_codes, load_labels
+from benchmark.evaluation.files import evaluate_files, load_codes
 from benchmark.evaluation.hamming import pack, unpack
 from benchmark.evaluation.protocol import FIELD, STRICT
+from benchmark.files.labels import read_labels
 
 RNG = np.random.default_rng(0)
 SIGNS = RNG.choice([-1, 1], (12, 20)).astype(np.int8)
@@ -69,13 +70,13 @@ def test_labels_of_every_kind_of_file(tmp_path: Path) -> None:
     savemat(tmp_path / "row.mat", {"a": ids[None].astype(float), "b": HOT})
     np.savez(tmp_path / "z.npz", labels=HOT, names=np.array(["x"]))
     for path in (tmp_path / "hot.mat", tmp_path / "sparse.mat", tmp_path / "z.npz", saved(tmp_path, HOT > 0)):
-        labels = load_labels(path)
+        labels = read_labels(path, class_ids=True)
         assert labels.dtype == np.uint8
         assert np.array_equal(labels, HOT)
     for labels in (
-        load_labels(tmp_path / "row.mat", "a"),
-        load_labels(saved(tmp_path, ids)),
-        load_labels(saved(tmp_path, ids[:, None])),
+        read_labels(tmp_path / "row.mat", "a", class_ids=True),
+        read_labels(saved(tmp_path, ids), class_ids=True),
+        read_labels(saved(tmp_path, ids[:, None]), class_ids=True),
     ):
         assert labels.dtype == np.int64
         assert np.array_equal(labels, ids)
@@ -117,11 +118,11 @@ def bad_codes(folder: Path) -> list[tuple[Path, str]]:
     nan = np.where(np.eye(12, 20) > 0, np.nan, 1.0)
     objects = saved(folder, np.array([None, 1], object), "objects.npy", allow_pickle=True)
     return [
-        (folder / "gone.npy", "gone.npy: there is no such file"),
-        (text, "codes.csv: not a kind of file that is read here; expected .npy or .npz"),
-        (damaged, "damaged.npy: not a readable .npy file"),
-        (folder / "cut.npz", "cut.npz: not a readable .npz file"),
-        (objects, "objects.npy: it holds Python objects, which are refused; store a numeric array"),
+        (folder / "gone.npy", "gone.npy: no such file"),
+        (text, "codes.csv: is not a kind of file that is read here; expected .npy or .npz"),
+        (damaged, "damaged.npy: cannot be read as .npy ("),
+        (folder / "cut.npz", "cut.npz: cannot be read as .npz ("),
+        (objects, "objects.npy: holds Python objects, which are refused; store numbers only"),
         (folder / "keys.npz", "no codes in the file; expected key codes, or packed and bits, found hashes, ids"),
         (folder / "bits.npz", "key 'bits': not a number of bits; expected an integer from 1 to 32767, found 0"),
         (folder / "words.npz", "key 'packed': not packed codes; expected (n, 2) uint64 for 100 bits, found (12, 1)"),
@@ -148,21 +149,25 @@ def test_labels_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "damaged.mat").write_bytes(b"MATLAB 5.0 nonsense" * 20)
     (tmp_path / "new.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
     for path, key, sentence in (
-        (tmp_path / "gone.mat", None, "gone.mat: there is no such file"),
-        (tmp_path / "labels.txt", None, "expected .npy or .npz or .mat"),
-        (tmp_path / "damaged.mat", None, "damaged.mat: not a readable .mat file"),
-        (tmp_path / "new.mat", None, "a MATLAB 7.3 file is not read; store it with -v7 or as .npy"),
+        (tmp_path / "gone.mat", None, "gone.mat: no such file"),
+        (tmp_path / "labels.txt", None, "expected .mat or .npy or .npz"),
+        (tmp_path / "damaged.mat", None, "damaged.mat: cannot be read as .mat ("),
+        (tmp_path / "new.mat", None, "new.mat: is a MATLAB 7.3 file; save it in MATLAB with '-v7'"),
         (tmp_path / "two.mat", None, "which array holds the labels?; expected key labels, found a, b"),
-        (tmp_path / "two.mat", "c", "which array holds the labels?; expected key c, found a, b"),
+        (tmp_path / "two.mat", "c", "two.mat: key 'c': no such variable in the file; found a, b; "),
         (saved(tmp_path, HOT * 2, "twos.npy"), None, "not multi-hot; expected 0 and 1 only, found 2"),
-        (saved(tmp_path, HOT[None], "cube.npy"), None, "expected (n, classes) or (n,), found (1, 12, 4)"),
+        (
+            saved(tmp_path, HOT[None], "cube.npy"),
+            None,
+            "expected (videos, classes) of 0 and 1, or (videos,) class ids, found shape (1, 12, 4)",
+        ),
         (saved(tmp_path, np.array([0.5, 1]), "half.npy"), None, "class ids must be whole numbers; found 0.5"),
         (saved(tmp_path, np.full(3, np.nan), "nan.npy"), None, "labels hold NaN or infinity"),
         (saved(tmp_path, HOT[:0], "empty.npy"), None, "there is no label; found shape (0, 4)"),
         (saved(tmp_path, np.array(["a"]), "text.npy"), None, "labels are not numbers; found <U1"),
     ):
         with pytest.raises(BadInput, match=re.escape(sentence)):
-            load_labels(path, key)
+            read_labels(path, key, class_ids=True)
 
 
 def test_files_that_do_not_fit_together(files: dict[str, Path], tmp_path: Path) -> None:
@@ -174,8 +179,16 @@ def test_files_that_do_not_fit_together(files: dict[str, Path], tmp_path: Path) 
     qc, dc, ql, dl = files.values()
     for arguments, options, sentence in (
         ((longer, dc, ql, dl), {}, f"expected 20 bits as in {dc}, found 21"),
-        ((qc, dc, ql, turned), {}, "the labels look transposed; store them as (n, classes)"),
-        ((qc, dc, fewer, dl), {}, f"expected 5 rows as in {qc}, found shape (4, 4)"),
+        (
+            (qc, dc, ql, turned),
+            {},
+            f"{turned}: the label matrix is transposed; expected (videos, classes) with the 12 videos of {dc} as rows",
+        ),
+        (
+            (qc, dc, fewer, dl),
+            {},
+            f"{fewer}: the number of labels does not fit; expected 5 rows, one per video of {qc}, found 4",
+        ),
         ((qc, dc, narrow, dl), {}, f"the number of classes differs; expected 4 classes as in {dl}, found 3"),
         ((qc, dc, ids, dl), {}, "one label file is multi-hot and the other holds class ids"),
         ((None, dc, None, dl), {}, "without queries ask for self-retrieval"),

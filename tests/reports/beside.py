@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from benchmark import facts, record, robustness_file
-from benchmark.code_file import save_arrays, write_codes
+from benchmark.code_file import write_codes
 from benchmark.evaluation.hamming import pack
+from benchmark.files.arrays import save_arrays
 from tests.reports.fakes import KS, make, store
 
 FEW = np.array([5, 20, 100])

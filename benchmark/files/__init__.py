@@ -1,0 +1,1 @@
+"""What lies on disk, whatever it means: atomic writes, arrays, labels, pictures, tensors, artefacts, locks."""
