@@ -136,6 +136,15 @@ class Dataset(ABC):
         return combined(*parts)
 
 
+class Scalable(Dataset):
+    """A dataset whose numbers of videos and dimensions are asked for; nothing of that size is stored."""
+
+    @classmethod
+    @abstractmethod
+    def size_options(cls, *, train: int, database: int, query: int, dim: int) -> dict[str, int]:
+        """Return the options, as in ``name:option=value,...``, that ask for so many videos and dimensions."""
+
+
 def check_split(name: str) -> None:
     """Raise BadInput where ``name`` is no split."""
     if name not in SPLITS:

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
-    from benchmark.feature_file import Layout
+    from benchmark.data.hdf5_layout import Layout
 
 
 class DecodedBlocks:

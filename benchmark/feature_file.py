@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from benchmark.data.hdf5_layout import Layout, inspect
 from benchmark.decoded import DecodedBlocks
-from benchmark.errors import BadInput, nearest
+from benchmark.errors import BadInput
 
 if TYPE_CHECKING:
     import h5py
@@ -23,35 +24,6 @@ CHUNK_CACHE = 256 * 2**20
 
 BLOCK = 16 * 2**20
 """Bytes per step of a sequential pass (ours)."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the values lie in the file: ``(videos, views, frames, dim)``, and where, if in one piece.
-
-    ``filtered``: chunks are compressed or pass another filter. ``block_bytes``: of all chunks over the same videos and
-    views, 0 where there are no chunks.
-    """
-
-    shape: tuple[int, int, int, int]
-    dtype: np.dtype[Any]
-    axes: int
-    offset: int | None
-    chunk_videos: int
-    chunk_views: int
-    chunk_bytes: int
-    filtered: bool
-
-    @property
-    def value_bytes(self) -> int:
-        """Return the decoded size of all values."""
-        return int(np.prod(self.shape)) * self.dtype.itemsize
-
-    @property
-    def block_bytes(self) -> int:
-        """Return the decoded size of the chunks over the same videos and views."""
-        _, _, frames, dim = self.shape
-        return self.chunk_videos * self.chunk_views * frames * dim * self.dtype.itemsize if self.chunk_bytes else 0
 
 
 @dataclass
@@ -73,7 +45,7 @@ class FeatureFile:
     @cached_property
     def layout(self) -> Layout:
         """Open the file and check its structure; raises BadInput."""
-        return _inspect(self.path, self.key)
+        return inspect(self.path, self.key)
 
     def __len__(self) -> int:
         return self.layout.shape[0]
@@ -205,79 +177,6 @@ def share_chunk_cache(files: Sequence[FeatureFile]) -> None:
     for file in files:
         if file.layout.offset is None:
             file.chunk_cache = CHUNK_CACHE * file.layout.value_bytes // chunked
-
-
-def _inspect(path: Path, key: str) -> Layout:
-    import h5py
-
-    if not path.is_file():
-        raise BadInput("no such file", file=path, next_step="put it there or correct the path")
-    if not h5py.is_hdf5(path):
-        raise BadInput(
-            "is not an HDF5 file", file=path, next_step="check the download, or convert the features to HDF5"
-        )
-    try:
-        with h5py.File(path, "r") as opened:
-            return _layout(path, key, _dataset(path, key, opened))
-    except OSError as error:
-        reason = str(error).partition("(")[2].rstrip(")") or str(error)
-        raise BadInput(
-            f"cannot be opened ({reason})",
-            file=path,
-            next_step="the file is damaged or cut short: obtain it again",
-        ) from error
-
-
-def _dataset(path: Path, key: str, opened: h5py.File) -> h5py.Dataset:
-    import h5py
-
-    found = opened.get(key)
-    if isinstance(found, h5py.Dataset):
-        return found
-    present: list[str] = []
-    opened.visititems(lambda name, item: present.append(name) if isinstance(item, h5py.Dataset) else None)
-    raise BadInput(
-        "no such data set in the file",
-        file=path,
-        key=key,
-        found=f"the keys {', '.join(sorted(present))}" if present else "no data set at all",
-        next_step=nearest(key, present) if present else None,
-    )
-
-
-def _layout(path: Path, key: str, values: h5py.Dataset) -> Layout:
-    if values.ndim not in (3, 4):
-        raise BadInput(
-            "has the wrong number of axes",
-            file=path,
-            key=key,
-            expected="(videos, frames, dim) or (videos, views, frames, dim)",
-            found=f"the shape {values.shape}",
-        )
-    if values.dtype.kind != "f" or values.dtype.itemsize > 8:
-        raise BadInput(
-            "has the wrong type",
-            file=path,
-            key=key,
-            expected="float16, float32 or float64",
-            found=values.dtype.name,
-        )
-    if 0 in values.shape:
-        raise BadInput("is empty", file=path, key=key, expected="at least one video", found=f"the shape {values.shape}")
-    n, *views, frames, dim = values.shape
-    elsewhere = values.external or values.is_virtual or values.file.filename != str(path)
-    offset = None if values.chunks or elsewhere else values.id.get_offset()
-    chunk = values.chunks or values.shape[:0]
-    return Layout(
-        shape=(n, views[0] if views else 1, frames, dim),
-        dtype=values.dtype,
-        axes=values.ndim,
-        offset=offset,
-        chunk_videos=chunk[0] if chunk else 1,
-        chunk_views=chunk[1] if len(chunk) == 4 else 1,
-        filtered=bool(values.id.get_create_plist().get_nfilters()),
-        chunk_bytes=int(np.prod(chunk)) * values.dtype.itemsize if chunk else 0,
-    )
 
 
 def _prime_above(n: int) -> int:

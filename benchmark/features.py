@@ -1,20 +1,16 @@
-"""A split of frame features that may be larger than memory; it carries no labels."""
+"""What a method sees of a split: frame features that may be larger than memory, and no labels."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmark.errors import BadInput
-from benchmark.feature_file import FeatureFile, share_chunk_cache
-from benchmark.verification import identity, verified_fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -69,10 +65,10 @@ class Videos(ABC):
         Raises IndexError outside of the split. Safe to call from several threads.
         """
         rows = np.asarray(rows, dtype=np.int64)
-        _inside(rows, len(self), "row")
+        check_inside(rows, len(self), "row")
         if views is not None:
             views = np.asarray(views, dtype=np.int64)
-            _inside(views, self.views, "view")
+            check_inside(views, self.views, "view")
         return self._gather(rows, views)
 
     def take_frames(self, rows: np.ndarray, times: np.ndarray) -> torch.Tensor:
@@ -91,7 +87,8 @@ class Videos(ABC):
             yield start, min(start + size, len(self))
 
 
-def _inside(index: np.ndarray, n: int, what: str) -> None:
+def check_inside(index: np.ndarray, n: int, what: str) -> None:
+    """Raise IndexError unless ``index`` (m,) lies in 0..n-1; ``what`` is the word for one of them."""
     if index.ndim != 1:
         raise IndexError(f"{what}s must be one-dimensional, not of shape {index.shape}")
     if len(index) and not (index.min() >= 0 and index.max() < n):
@@ -119,94 +116,48 @@ class MemoryVideos(Videos):
         return combined(str(self._values.shape), str(self._values.dtype), self._values.tobytes())
 
     def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
-        return _to_float32(self._values[rows])
+        return to_float32(self._values[rows])
 
 
-class ShardedVideos(Videos):
-    """A split that lies in one or more HDF5 files, its videos numbered through in the order of the files."""
+class RowVideos(Videos):
+    """The videos ``rows`` of another split, in that order; nothing is read before it is asked for."""
 
-    def __init__(self, files: Sequence[FeatureFile], cache: Path | None = None) -> None:
-        """Check the structure of the files and that they agree; raises BadInput.
-
-        cache: folder in which a finished verification is remembered; None verifies anew in every process.
-        """
-        self.files = tuple(files)
-        self.cache = cache
-        self.shape, self.views = self._common(0), self.files[0].layout.shape[1]
-        self.stored = np.result_type(*(file.layout.dtype for file in self.files))
-        for place, file in enumerate(self.files):
-            if (self._common(place), file.layout.shape[1]) != (self.shape, self.views):
-                raise BadInput(
-                    "disagrees with the other files of the split",
-                    file=file.path,
-                    key=file.key,
-                    expected=f"{_told(self.files[0])} as in {self.files[0].path.name}",
-                    found=_told(file),
-                )
-        self._starts = np.cumsum([0, *(len(file) for file in self.files)])
-
-    @classmethod
-    def open(cls, paths: Sequence[Path], key: str = "feats", cache: Path | None = None) -> ShardedVideos:
-        """Open files that share one key."""
-        videos = cls([FeatureFile(path, key) for path in paths], cache)
-        share_chunk_cache(videos.files)
-        return videos
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
+    def __init__(self, base: Videos, rows: np.ndarray) -> None:
+        """Keep the map. rows: (n,) integers inside the split; raises IndexError on others."""
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.ndim != 1 or (len(rows) and not 0 <= rows.min() <= rows.max() < len(base)):
+            raise IndexError(f"rows must be a list of numbers from 0 to {len(base) - 1}")
+        self.base, self.rows = base, rows
+        self.shape, self.views, self.stored = base.shape, base.views, base.stored
 
     @cached_property
     def fingerprint(self) -> str:
-        """Verify every value, once per file, and return the hex digest; raises BadInput on NaN or Inf."""
-        return combined(*(verified_fingerprint(file, self.cache) for file in self.files))
+        """Return the hex digest of the other split's content and the rows; it verifies that whole split, once."""
+        return combined("rows", self.base.fingerprint, self.rows.tobytes())
 
     @property
     def stamp(self) -> str:
-        """Return the hex digest of the files' paths, sizes and times of change."""
-        return combined(*(json.dumps(identity(file), sort_keys=True) for file in self.files))
+        """Return a text that changes with the other split and the rows."""
+        return combined("rows", self.base.stamp, self.rows.tobytes())
 
     @property
-    def disk_bytes(self) -> int:
-        """Return the size of the files."""
-        return sum(file.path.stat().st_size for file in self.files)
+    def disk_bytes(self) -> int | None:
+        """Return the size of the files, all of their videos included."""
+        return self.base.disk_bytes
 
-    def spans(self, size: int) -> Iterator[tuple[int, int]]:
-        """Yield ranges of rows, in order, that end with a file or one of its chunks: nothing is decoded twice."""
-        for first, file in zip(self._starts.tolist(), self.files, strict=False):
-            chunk = file.layout.chunk_videos
-            step = max(1, size // chunk) * chunk
-            for start in range(0, len(file), step):
-                yield first + start, first + min(start + step, len(file))
-
-    def _common(self, place: int) -> FrameShape:
-        return FrameShape(*self.files[place].layout.shape[2:])
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def take_frames(self, rows: np.ndarray, times: np.ndarray) -> torch.Tensor:
-        """Return float32 ``(len(rows), dim)``; of one contiguous file, nothing but these frames is read."""
-        file = self.files[0]
-        if len(self.files) > 1 or file.layout.offset is None:
-            return super().take_frames(rows, times)
-        _inside(rows, len(self), "row")
-        _inside(times, self.shape.frames, "frame")
-        return _to_float32(file.read_frames(rows, times))
+        """Return float32 ``(len(rows), dim)``, read as the other split reads single frames."""
+        return self.base.take_frames(self.rows[rows], times)
 
     def _gather(self, rows: np.ndarray, views: np.ndarray | None) -> torch.Tensor:
-        if len(self.files) == 1:
-            return _to_float32(self.files[0].read(rows, views))
-        out = np.empty((len(rows), *self.shape), dtype=self.stored)
-        shard = np.searchsorted(self._starts, rows, side="right") - 1
-        for place in np.unique(shard):  # a file is read in its own order, and each file once
-            mine = np.flatnonzero(shard == place)
-            file, items = self.files[place], rows[mine] - self._starts[place]
-            chosen = None if views is None else views[mine]
-            if file.layout.dtype == out.dtype:
-                file.read_into(out, mine, items, chosen)
-            else:
-                out[mine] = file.read(items, chosen)
-        return _to_float32(out)
+        return self.base.take(self.rows[rows], views)
 
 
-def _to_float32(values: np.ndarray) -> torch.Tensor:
+def to_float32(values: np.ndarray) -> torch.Tensor:
+    """Return an array of floats as a float32 tensor on the CPU, without a copy where it is one already."""
     import torch
 
     if not values.dtype.isnative:
@@ -215,11 +166,6 @@ def _to_float32(values: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(values)
     out = np.empty(values.shape, dtype=np.float32)  # numpy asks for huge pages, which torch.empty does not
     return torch.from_numpy(out).copy_(torch.from_numpy(values))
-
-
-def _told(file: FeatureFile) -> str:
-    _, views, frames, dim = file.layout.shape
-    return f"{frames} frames of {dim} values" + (f" in {views} views" if views > 1 else "")
 
 
 def combined(*parts: str | bytes) -> str:

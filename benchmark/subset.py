@@ -12,8 +12,7 @@ from benchmark import seeds
 from benchmark.dataset import SPLITS, Dataset, check_split
 from benchmark.draw import alone, draw_rows, one_class
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, Videos
-from benchmark.rows import RowVideos
+from benchmark.features import FrameShape, RowVideos, Videos
 
 SEED = 0
 """One draw for all cells, whatever their seed."""

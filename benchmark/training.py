@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from benchmark import seeds
 from benchmark.checkpoint import CheckpointFile
 from benchmark.compiled import loss_of
+from benchmark.data.resident_videos import resident
 from benchmark.errors import TrainingDiverged
 from benchmark.machine import autocast
 from benchmark.method import Batch, Method, Run, Videos
-from benchmark.prefetch import Ahead, pinned, resident
+from benchmark.prefetch import Ahead, pinned
 from benchmark.regime import cut_short, ran_out
 from benchmark.seeds import Draws
 

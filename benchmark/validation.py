@@ -20,8 +20,7 @@ import numpy as np
 from benchmark import seeds
 from benchmark.draw import alone, hold_out
 from benchmark.errors import BadInput
-from benchmark.features import Videos, combined
-from benchmark.rows import RowVideos
+from benchmark.features import RowVideos, Videos, combined
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset

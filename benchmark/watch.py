@@ -17,9 +17,9 @@ from benchmark import validation
 from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import KS, evaluate
 from benchmark.evaluation.protocol import STRICT
+from benchmark.features import RowVideos
 from benchmark.machine import accelerator
 from benchmark.regime import Regime
-from benchmark.rows import RowVideos
 
 if TYPE_CHECKING:
     from benchmark.features import Videos

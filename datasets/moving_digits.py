@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from benchmark.atomic import replacing
+from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.dataset import SPLITS, Dataset, Roots, check_split, multi_hot
-from benchmark.features import FrameShape, ShardedVideos, Videos
+from benchmark.features import FrameShape, Videos
 from benchmark.files.lock import locked
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.decoded import DecodedBlocks
 from benchmark.feature_file import FeatureFile
-from benchmark.features import ShardedVideos
 
 N, T, D = 21, 3, 8
 

@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from benchmark import feature_file
+from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, MemoryVideos, ShardedVideos
+from benchmark.features import FrameShape, MemoryVideos
 
 N, T, D = 41, 5, 12
 
@@ -218,7 +219,7 @@ def test_a_file_cut_short_while_it_is_read(tmp_path):
 STREAM = """
 import sys, numpy as np, torch
 from pathlib import Path
-from benchmark.features import ShardedVideos
+from benchmark.data.sharded_videos import ShardedVideos
 
 def anonymous():
     lines = Path("/proc/self/status").read_text().splitlines()

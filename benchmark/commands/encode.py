@@ -36,9 +36,9 @@ def call(args: argparse.Namespace) -> int:
     import numpy as np
 
     from benchmark import environment, machine, plan
+    from benchmark.data.sharded_videos import ShardedVideos
     from benchmark.encoding import encode_split
     from benchmark.evaluation.hamming import unpack
-    from benchmark.features import ShardedVideos
     from benchmark.files.arrays import save_arrays
     from benchmark.progress import Progress
 

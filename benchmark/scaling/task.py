@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark import plan, registry
-from benchmark.dataset import Dataset, Roots
+from benchmark.dataset import Dataset, Roots, Scalable
 from benchmark.errors import BadInput
-from benchmark.scalable import Scalable
 
 if TYPE_CHECKING:
     from benchmark.method import MethodConfig

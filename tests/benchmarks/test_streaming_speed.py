@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmark.features import ShardedVideos
+from benchmark.data.sharded_videos import ShardedVideos
 from tests.benchmarks.batches import BATCH, in_turns, orders_of, seconds
 from tests.benchmarks.speed_gate import MEMORY_THRESHOLD
 from tests.benchmarks.timing import copying, over_kernel

@@ -18,8 +18,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark import machine
+from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.encoding import encode_reals
-from benchmark.features import FrameShape, ShardedVideos
+from benchmark.features import FrameShape
 from benchmark.method import Run
 from benchmark.prefetch import Ahead
 from benchmark.registry import load_method

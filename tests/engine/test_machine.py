@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from benchmark import machine, registry
+from benchmark.data.resident_videos import ResidentVideos, resident, stored_bytes
 from benchmark.features import FrameShape, MemoryVideos
 from benchmark.method import Run
-from benchmark.prefetch import Ahead, ResidentVideos, resident, stored_bytes
+from benchmark.prefetch import Ahead
 from benchmark.training import Draws
 from methods.parts.precision import full_precision
 

@@ -15,8 +15,8 @@ import pytest
 
 from benchmark import registry, store
 from benchmark.cli import main
+from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.dataset import SPLITS, Roots
-from benchmark.features import ShardedVideos
 from benchmark.layout import load_folder
 
 T, D, CLASSES = 4, 10, 3

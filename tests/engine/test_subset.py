@@ -9,9 +9,8 @@ from benchmark import validation
 from benchmark.dataset import Roots
 from benchmark.draw import alone, draw_rows, hold_out, one_class, quotas
 from benchmark.errors import BadInput
-from benchmark.features import MemoryVideos
+from benchmark.features import MemoryVideos, RowVideos
 from benchmark.layout import load_folder
-from benchmark.rows import RowVideos
 from benchmark.seeds import generator
 from benchmark.subset import reduced
 from tests.datasets.made import features, labels, put
