@@ -1,4 +1,4 @@
-"""``dataset.toml``: how a user's folder of features and labels is declared.
+"""``dataset.toml``, read and written: how a folder of features and labels is declared.
 
 A whole example, in which the database lies in two files with one label file for both::
 
@@ -24,17 +24,22 @@ In place of a table, ``database = "train"`` and ``query = "database"`` (self-ret
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchmark.atomic import write_text
 from benchmark.errors import BadInput, nearest
 from benchmark.evaluation.protocol import Denominator, SelfMatch, Ties, Zeros
 from benchmark.picture_file import check_place
 
 FILE = "dataset.toml"
+"""The file's name in the folder of the dataset."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """What the name of a dataset looks like."""
@@ -128,6 +133,34 @@ def read_declaration(folder: Path) -> Declaration:
         raise _told(path, error) from error
     _check(path, declaration)
     return declaration
+
+
+def declared_name(name: str) -> str | None:
+    """Return ``name`` if a declaration may state it, else None: the dataset is then called as its folder."""
+    return name if re.fullmatch(NAME, name) else None
+
+
+def write_declaration(folder: Path, declaration: Declaration, made_by: str) -> None:
+    """Write ``dataset.toml`` to a folder, atomically; ``made_by``: the words of the command, after the suite's name.
+
+    Keys that have their default are left out. ``read_declaration`` gives back an equal declaration.
+    """
+    values = declaration.model_dump(exclude_defaults=True)
+    tables = {name: table for name, table in values.items() if isinstance(table, dict)}
+    lines = [f"# made by: python -m benchmark {made_by}"]
+    lines += _assignments({key: value for key, value in values.items() if key not in tables})
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_assignments(table)]
+    write_text(folder / FILE, "\n".join(lines) + "\n")
+
+
+def toml_value(value: object) -> str:
+    """Return a string, a number, or a list of them as TOML, which for these is JSON but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _assignments(table: Mapping[str, object]) -> list[str]:
+    return [f"{key} = {toml_value(value)}" for key, value in table.items()]
 
 
 def _check(path: Path, declaration: Declaration) -> None:

@@ -17,9 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.atomic import replacing, sweep, write_text, writing_to
-from benchmark.dataset import SPLITS, Dataset
-from benchmark.dataset_toml import FILE
+from benchmark.atomic import replacing, sweep, writing_to
+from benchmark.dataset import SPLITS, Dataset, numbered_classes
+from benchmark.dataset_toml import (
+    FILE,
+    Declaration,
+    OfficialTable,
+    ProtocolTable,
+    SplitTable,
+    declared_name,
+    toml_value,
+    write_declaration,
+)
 from benchmark.errors import BadInput
 from benchmark.features import Videos
 from benchmark.files.arrays import save_array
@@ -27,7 +36,6 @@ from benchmark.files.lock import Busy, locked
 from benchmark.picture_file import ENDINGS
 from benchmark.progress import Progress
 from benchmark.store_file import STAMP, Rounding, create_contiguous, is_finished, narrowed
-from benchmark.store_toml import declaration
 
 BLOCK = 16 * 2**20
 """Bytes of float32 values that are checked, converted and written at a time (ours)."""
@@ -76,7 +84,8 @@ def convert(
             told(_split(out, name, owners[name], splits[name], types[owners[name]], finished, progress))
         labels = _write_labels(out, dataset)
         _copy_previews(out, dataset, splits)
-        write_text(out / FILE, declaration(dataset, owners, labels, argument, dtype))
+        made_by = f"convert --dataset {toml_value(argument)} --dtype {dtype}"
+        write_declaration(out, _declaration(dataset, owners, labels), made_by)
 
 
 def _target(videos: Videos, dtype: str) -> np.dtype[Any]:
@@ -198,6 +207,30 @@ def _write_labels(out: Path, dataset: Dataset) -> dict[str, np.ndarray]:
     for name, table in labels.items():
         save_array(out / f"{name}.npy", table)
     return labels
+
+
+def _declaration(dataset: Dataset, owners: dict[str, str], labels: dict[str, np.ndarray]) -> Declaration:
+    """Return what declares a converted dataset as its source was: name, classes, splits, protocol.
+
+    owners: split -> the split whose feature file it shares. labels: of the splits that have some.
+    """
+    tables = {
+        split: SplitTable(features=f"{owner}.h5", labels=f"{split}.npy" if split in labels else [])
+        for split, owner in owners.items()
+    }
+    same_labels = "train" in labels and np.array_equal(labels["train"], labels["database"])
+    numbered = tuple(dataset.classes) == numbered_classes(len(dataset.classes))
+    return Declaration(
+        name=declared_name(dataset.name),
+        title=dataset.title,
+        source=dataset.source,
+        classes=[] if numbered else list(dataset.classes),
+        train=tables["train"],
+        database="train" if owners["database"] == "train" and same_labels else tables["database"],
+        query="database" if dataset.self_retrieval else tables["query"],
+        official=OfficialTable(**dataset.official),
+        protocol=ProtocolTable(**dataset.protocol),
+    )
 
 
 def _copy_previews(out: Path, dataset: Dataset, splits: dict[str, Videos]) -> None:

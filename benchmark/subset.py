@@ -100,6 +100,23 @@ def reduced(dataset: Dataset, n: int | None) -> Dataset:
     return SubsetDataset(dataset, _draw(dataset, n), n)
 
 
+def sized_part(dataset: Dataset, sizes: Mapping[str, int], seed: int) -> SubsetDataset:
+    """Return a part with ``sizes`` videos of each split, or all where there are fewer; labels do not matter.
+
+    Its ``drawn`` is None. Splits that share their videos get rows of their own, except the queries of self-retrieval.
+    """
+    rows: dict[str, np.ndarray] = {}
+    for split in SPLITS:
+        owner = "database" if split == "query" and dataset.self_retrieval else split
+        rows[split] = random_rows(len(dataset.split(split)), sizes[owner], seed, owner)
+    return SubsetDataset(dataset, rows, None)
+
+
+def random_rows(n: int, count: int, seed: int, split: str) -> np.ndarray:
+    """Return ``count`` rows of ``n``, or all where there are fewer, int64 ascending."""
+    return np.sort(seeds.generator(seed, "part", split).permutation(n)[:count])
+
+
 def _draw(base: Dataset, n: int) -> dict[str, np.ndarray]:
     share = n / len(base.split("train"))
     rows: dict[str, np.ndarray] = {}

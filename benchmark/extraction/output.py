@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmark import __version__
-from benchmark.atomic import replacing, sweep, write_bytes, write_text
+from benchmark.atomic import replacing, sweep, write_bytes
 from benchmark.dataset import SPLITS
-from benchmark.dataset_toml import FILE, NAME
+from benchmark.dataset_toml import FILE, Declaration, SplitTable, declared_name, write_declaration
 from benchmark.extraction.collection import SEPARATOR
 from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
@@ -26,7 +26,6 @@ from benchmark.files.arrays import save_array
 from benchmark.groups import FILE as GROUPS
 from benchmark.groups import NEEDED
 from benchmark.store_file import create_contiguous
-from benchmark.store_toml import text
 
 TABLE, PREVIEWS, CONTENT = "extract.csv", "previews", "content"
 
@@ -70,7 +69,7 @@ def write_dataset(dataset: Dataset, work: WorkArea) -> None:
                 path.unlink(missing_ok=True)
         _write_previews(out / PREVIEWS / name, names if own and dataset.thumbnails else (), work)
     _write_groups(dataset, owners)
-    write_text(out / FILE, _declaration(dataset, owners))
+    write_declaration(out, _declaration(dataset, owners), "extract")
 
 
 def _write_split(dataset: Dataset, split: str, work: WorkArea) -> None:
@@ -146,21 +145,22 @@ def _write_previews(folder: Path, names: Sequence[str], work: WorkArea) -> None:
             path.unlink()
 
 
-def _declaration(dataset: Dataset, owners: Mapping[str, str]) -> str:
+def _declaration(dataset: Dataset, owners: Mapping[str, str]) -> Declaration:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.out.resolve().name).lstrip("._-")
-    lines = ["# made by: python -m benchmark extract"]
-    lines += [f"name = {text(name)}"] if re.match(NAME, name) else []
-    lines.append(f"source = {text('extracted from a folder of videos with ' + dataset.attributes['backbone'])}")
-    lines += [f"classes = [{', '.join(map(text, dataset.labels.classes))}]"] if dataset.labels.classes else []
-    shared = {"database": "train"} if owners["database"] == "train" else {}
-    shared |= {"query": "database"} if owners["query"] == owners["database"] else {}
-    lines += [f'{split} = "{other}"' for split, other in shared.items()]
-    for split in SPLITS:
-        if split not in shared:
-            owner = owners[split]
-            lines += ["", f"[{split}]", f'features = "{owner}.h5"', f'labels = "{owner}.npy"']
-            lines += [f'previews = "{PREVIEWS}/{owner}"'] if dataset.thumbnails else []
-    return "\n".join(lines) + "\n"
+    tables = {
+        split: SplitTable(
+            features=f"{owner}.h5", labels=f"{owner}.npy", previews=f"{PREVIEWS}/{owner}" if dataset.thumbnails else ""
+        )
+        for split, owner in owners.items()
+    }
+    return Declaration(
+        name=declared_name(name),
+        source=f"extracted from a folder of videos with {dataset.attributes['backbone']}",
+        classes=list(dataset.labels.classes),
+        train=tables["train"],
+        database="train" if owners["database"] == "train" else tables["database"],
+        query="database" if owners["query"] == owners["database"] else tables["query"],
+    )
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmark import plan, registry
 from benchmark.dataset import Dataset, Roots
 from benchmark.errors import BadInput
-from benchmark.regression.part import part
-from benchmark.subset import SubsetDataset
+from benchmark.subset import SubsetDataset, sized_part
 
 FILE = "check.toml"
 
@@ -46,7 +45,7 @@ class Plan(_Closed):
 
     def open(self, roots: Roots) -> SubsetDataset:
         """Return the part of the dataset."""
-        return part(registry.open_dataset(self.dataset, roots), self.part.model_dump(), self.seed)
+        return sized_part(registry.open_dataset(self.dataset, roots), self.part.model_dump(), self.seed)
 
     def cell(self, dataset: Dataset, method: str, bits: int, seed: int, precision: str) -> plan.Cell:
         """Return one cell on the opened part; raises BadInput where the method cannot be imported or configured."""

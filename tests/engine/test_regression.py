@@ -12,9 +12,9 @@ from benchmark.regression import baseline, plan, spreads
 from benchmark.regression.cells import Outcome
 from benchmark.regression.compare import compare, judged
 from benchmark.regression.numbers import Number, named
-from benchmark.regression.part import drawn_rows, part
 from benchmark.regression.spreads import Spread, Spreads, Tolerance, Way, measured, tolerance
 from benchmark.regression.table import verdict
+from benchmark.subset import random_rows, sized_part
 
 TOML = 'dataset = "d"\nbits = [16]\nseed = 0\nepochs = 2\n[part]\ntrain = 4\ndatabase = 4\nquery = 2\n'
 MADE = {"date": "2026-01-01"}
@@ -42,13 +42,13 @@ def asked(tmp_path):
     return plan.read(tmp_path)
 
 
-def test_drawn_rows_are_sorted_unique_and_a_function_of_seed_and_split():
-    rows = drawn_rows(100, 30, 0, "train")
+def test_random_rows_are_sorted_unique_and_a_function_of_seed_and_split():
+    rows = random_rows(100, 30, 0, "train")
     assert len(rows) == 30 and (np.diff(rows) > 0).all() and rows.max() < 100
-    np.testing.assert_array_equal(rows, drawn_rows(100, 30, 0, "train"))
-    assert not np.array_equal(rows, drawn_rows(100, 30, 1, "train"))
-    assert not np.array_equal(rows, drawn_rows(100, 30, 0, "query"))
-    np.testing.assert_array_equal(drawn_rows(5, 30, 0, "train"), np.arange(5))
+    np.testing.assert_array_equal(rows, random_rows(100, 30, 0, "train"))
+    assert not np.array_equal(rows, random_rows(100, 30, 1, "train"))
+    assert not np.array_equal(rows, random_rows(100, 30, 0, "query"))
+    np.testing.assert_array_equal(random_rows(5, 30, 0, "train"), np.arange(5))
 
 
 def test_spreads_are_largest_movements_and_the_deviation_of_seeds():
@@ -197,7 +197,7 @@ def test_a_part_of_one_split_that_serves_twice_keeps_labels_and_videos_together(
         roots=None, name="d", title="d", source="", protocol={}, official={}, self_retrieval=False,
         split=lambda name: videos, labels=lambda name: labels,
     )  # fmt: skip
-    drawn = part(whole, {"train": 9, "database": 12, "query": 5}, 0)
+    drawn = sized_part(whole, {"train": 9, "database": 12, "query": 5}, 0)
     for name, count in (("train", 9), ("database", 12), ("query", 5)):
         rows = drawn.split(name).take(np.arange(count))[:, 0, 0].numpy().astype(int) // 3
         np.testing.assert_array_equal(drawn.labels(name).argmax(1), rows % 4)
