@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.atomic import write_json
 from benchmark.evaluation.hamming import Codes, full_mask
+from benchmark.evaluation.protocol import HEADLINE_K
 from benchmark.files.arrays import Unreadable, read_arrays, save_arrays, whole_number
 from benchmark.perturbations import GRID, RECIPE, SEED, Condition, conditions
 
@@ -21,7 +22,7 @@ __all__ = ["CUT", "GRID", "REFERENCE", "Condition", "Robustness", "code_digest",
 
 SCHEMA = 1
 FILE, QUERIES = "robustness.json", "robustness.npz"
-CUT = 20
+CUT = HEADLINE_K
 """The K at which the AP of every query is kept and losses have an interval (ours); means are kept at every K."""
 REFERENCE: Mapping[str, float] = MappingProxyType(
     {"drop": 0.5, "shuffle": 1.0, "reverse": 1.0, "crop": 0.5, "noise": 1.0}

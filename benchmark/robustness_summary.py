@@ -6,11 +6,12 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
+from benchmark.evaluation.protocol import FIELD
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from benchmark.robustness_file import CUT, REFERENCE, Robustness
 
-PRESET = "field"
+PRESET = FIELD
 KEY = f"map@{CUT}"
 
 

@@ -23,6 +23,7 @@ from benchmark.encoding import encode_split
 from benchmark.evaluation.diagnostics import diagnose
 from benchmark.evaluation.evaluator import KS, Result, evaluate
 from benchmark.evaluation.hamming import Codes
+from benchmark.evaluation.protocol import FIELD
 from benchmark.examples import choose_examples
 from benchmark.files.arrays import save_arrays
 from benchmark.files.tensors import MODEL_FORMAT, save_tensors
@@ -151,7 +152,7 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
             self_retrieval=dataset.self_retrieval,
             device=accelerator(work.settings.device),
         )
-        examples = choose_examples(codes, labels, results["field"].ap, dataset.self_retrieval)
+        examples = choose_examples(codes, labels, results[FIELD].ap, dataset.self_retrieval)
     save_tensors(folder / record.MODEL, model_file(cell, method))
     write_codes(folder / record.CODES, codes)
     save_arrays(folder / record.QUERIES, _per_query(results))

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmark import record
+from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.plan import Cell
 
 COLUMNS = ("map@5", "map@20", "map@40", "map@60", "map@80", "map@100")
-PRESET = "field"
+PRESET = FIELD
 
 
 def cell_line(number: int, total: int, cell: Cell, done: record.Record, kept: bool) -> str:
@@ -82,14 +83,14 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
             rows[_name(cell), cell.bits].append(found)
     lines = []
     for (name, bits), records in sorted(rows.items(), key=lambda item: (item[0][1], item[0][0])):
-        key = "map@20"
+        key = f"map@{HEADLINE_K}"
         pairs = [(r.metrics[PRESET].metrics[key], (r.selection or {})["last"]["metrics"][PRESET][key]) for r in records]
         chosen, last = np.mean(pairs, axis=0)
         on_test = records[0].identity.selection == "test"
         mark = "CHOSEN ON THE TEST QUERIES, " if on_test else "chosen on held-out training videos, "
         epochs = ", ".join(str((r.selection or {})["epoch"]) for r in records)
         lines.append(
-            f"{name}, {bits} bits: epoch {epochs} {mark}mAP@20 {chosen:.4f}, at the last epoch {last:.4f} "
+            f"{name}, {bits} bits: epoch {epochs} {mark}mAP@{HEADLINE_K} {chosen:.4f}, at the last epoch {last:.4f} "
             f"({chosen - last:+.4f})"
         )
     return lines

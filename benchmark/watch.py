@@ -16,7 +16,7 @@ import torch
 from benchmark import validation
 from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import KS, evaluate
-from benchmark.evaluation.protocol import STRICT
+from benchmark.evaluation.protocol import FIELD, HEADLINE_K, PRESETS, STRICT
 from benchmark.features import RowVideos
 from benchmark.machine import accelerator
 from benchmark.regime import Regime
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmark.plan import Cell
     from benchmark.training import TrainedMethod
 
-CUT = 20
+CUT = HEADLINE_K
 """The K of the mAP that epochs are compared by (ours): field protocol on test queries, else the strict one."""
 
 Maps = dict[str, dict[str, float]]
@@ -65,7 +65,7 @@ class Watch:
         if point:
             self.points.append({"epoch": epoch, "seconds": trained, "metrics": maps})
         if candidate:
-            self._compare(method, epoch, maps["field"][f"map@{CUT}"] if value is None else value)
+            self._compare(method, epoch, maps[FIELD][f"map@{CUT}"] if value is None else value)
         if last and asks.selects:
             self.last = {"epoch": epoch, "metrics": maps}
         self.seconds += time.perf_counter() - began
@@ -106,7 +106,7 @@ class Watched:
             return None
         found = {
             "on": watch.regime.selection,
-            "by": f"map@{CUT}, {'strict' if watch.judge else 'field'} protocol",
+            "by": f"map@{CUT}, {STRICT if watch.judge else FIELD} protocol",
             "every": watch.regime.every,
             "epoch": None if watch.best is None else watch.best["epoch"],
             "candidates": watch.candidates,
@@ -160,8 +160,10 @@ def _on_slice(train: Videos, part: validation.Slice) -> Callable[[TrainedMethod]
     def judge(method: TrainedMethod) -> float:
         codes = encode_split(method, queries), encode_split(method, database)
         place = accelerator(method.run.device)
-        results = evaluate(*codes, labels["query"], labels["database"], {"strict": STRICT}, ks=(CUT,), device=place)
-        return float(results["strict"].metrics[f"map@{CUT}"])
+        results = evaluate(
+            *codes, labels["query"], labels["database"], {STRICT: PRESETS[STRICT]}, ks=(CUT,), device=place
+        )
+        return float(results[STRICT].metrics[f"map@{CUT}"])
 
     return judge
 

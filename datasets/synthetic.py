@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.atomic import replacing, write_text
 from benchmark.dataset import SPLITS, Dataset, Roots, Scalable, check_split
 from benchmark.errors import BadInput, nearest
 from benchmark.features import FrameShape, Videos, combined
@@ -155,30 +153,3 @@ def _number(key: str, value: str) -> int:
         expected = "true or false" if key == "multi_label" else f"a whole number from {smallest}"
         raise BadInput(f"dataset 'synthetic': option '{key}' has no usable value", expected=expected, found=repr(value))
     return bool(int(value)) if key == "multi_label" else int(value)
-
-
-def write_hdf5(path: Path, *, dtype: str = "float16", **options: Any) -> None:
-    """Stream the training split of a recipe, given by its fields, into a contiguous HDF5 file."""
-    write_split(path, SyntheticVideos(Recipe(**options), "train"), dtype)
-
-
-def write_split(path: Path, videos: Videos, dtype: str = "float16", batch: int = 64) -> None:
-    """Stream a split into a contiguous HDF5 file under ``feats``, ``batch`` videos in memory at a time."""
-    import h5py
-    import torch
-
-    with replacing(path) as temporary, h5py.File(temporary, "w") as opened:
-        values = opened.create_dataset("feats", (len(videos), *videos.shape), dtype)
-        for rows, frames in videos.batches(batch):
-            values[rows[0] : rows[-1] + 1] = frames.to(getattr(torch, dtype)).numpy()
-
-
-def write_folder(folder: Path, dataset: Dataset, dtype: str = "float16") -> None:
-    """Write a dataset as a folder with a ``dataset.toml``, which ``--datasets FOLDER`` opens."""
-    tables = []
-    for split in SPLITS:
-        write_split(folder / f"{split}.h5", dataset.split(split), dtype)
-        with replacing(folder / f"{split}.npy") as temporary, open(temporary, "wb") as stream:
-            np.save(stream, dataset.labels(split), allow_pickle=False)
-        tables.append(f'[{split}]\nfeatures = "{split}.h5"\nlabels = "{split}.npy"\n')
-    write_text(folder / "dataset.toml", "\n".join(tables))

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
+from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
 from reports import drawing, style
 from reports.drawing import Drawing
@@ -18,8 +19,8 @@ from reports.matrix import Group, Row
 from reports.provenance import epochs
 from reports.tables import mean
 
-PRESET = "field"
-CUT = 20
+PRESET = FIELD
+CUT = HEADLINE_K
 """The K of the mAP that stands for quality here (ours)."""
 LEAST_SECONDS = 1e-3
 """Shortest training time on the figure's logarithmic axis: what took less is drawn there."""

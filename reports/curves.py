@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from benchmark.evaluation.protocol import HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
@@ -44,13 +45,13 @@ AXES = {
     "precision_n": ("N (ranked videos)", "Precision@N"),
     "map_k": ("K (ranked videos)", "mAP@K"),
     "map_bits": ("Code length (bits)", "mAP@{}"),
-    "learning": ("Epoch of the main stage", "mAP@20"),
+    "learning": ("Epoch of the main stage", f"mAP@{HEADLINE_K}"),
 }
 UNITS = {"map_k": "K = {:.0f}", "map_bits": "{:.0f} bits", "precision_n": "N = {:.0f}", "learning": "epoch {:.0f}"}
 """How a figure's words say where a point lies."""
 DEPTH = 1000
 """Deepest rank of precision at N (as papers of the field draw it)."""
-LEARNING_CUT = 20
+LEARNING_CUT = HEADLINE_K
 """The K of the figures of mAP by epoch (ours); the CSV beside the page has all."""
 BITS_CUTS = (5, 20, 100)
 """The K of the figures of mAP against code length (ours)."""

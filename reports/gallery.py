@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.evaluation.hamming import WORD, Codes, distances2
+from benchmark.evaluation.protocol import FIELD
 from benchmark.facts import Facts
 from benchmark.record import Record
 from reports import choice, gallery_figure, matrix, style
@@ -20,7 +21,7 @@ from reports.stored import Stored
 
 Lend = Callable[[str, str, str, int], "bytes | None"]
 
-PRESET, CUT, TOP = "field", 5, 5
+PRESET, CUT, TOP = FIELD, 5, 5
 COUNT, SPLIT = 6, 2
 """Queries at evenly spaced ranks, and queries on which the rows disagree (ours)."""
 BUDGET = 600_000

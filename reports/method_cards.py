@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
 from reports import drawing, style
 from reports.drawing import Drawing
@@ -18,7 +19,7 @@ from reports.provenance import flat
 from reports.section import Workshop
 from reports.tables import mean
 
-PRESET, CUT = "field", 20
+PRESET, CUT = FIELD, HEADLINE_K
 """Protocol and K of the numbers on the cards (ours)."""
 POINTS = 150
 """At most as many points of a loss curve are drawn; curves are thinned, numbers never (ours)."""

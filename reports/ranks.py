@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from benchmark.evaluation import statistics
+from benchmark.evaluation.protocol import HEADLINE_K
 from reports import style, tables
 from reports.matrix import Group
 
-CUT = 20
+CUT = HEADLINE_K
 LEVEL = 0.05
 
 

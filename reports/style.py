@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-CUTS: tuple[int | None, ...] = (5, 10, 20, 40, 60, 80, 100, None)
+from benchmark.evaluation.protocol import FIELD, KS, STRICT
+
+CUTS: tuple[int | None, ...] = (*KS, None)
 """Cut-offs of the mAP tables; None is full depth."""
 
 DECIMALS = 3
@@ -41,8 +43,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 
 PRESET_TEXT = {
-    "field": "as the papers of the field count",
-    "strict": "free of the order of ties, of self-matches and of the cap of K",
+    FIELD: "as the papers of the field count",
+    STRICT: "free of the order of ties, of self-matches and of the cap of K",
 }
 OPTION_TEXT = {
     ("denominator", "k"): "AP@K is divided by K",
@@ -154,7 +156,7 @@ def one_line(text: Any, limit: int = 300) -> str:
 
 def preset_order(names: Iterable[str]) -> list[str]:
     """Return protocol presets in the order of the page: field, strict, then others by name."""
-    return sorted(names, key=lambda name: ({"field": 0, "strict": 1}.get(name, 2), name))
+    return sorted(names, key=lambda name: ({FIELD: 0, STRICT: 1}.get(name, 2), name))
 
 
 def setting(value: Any) -> str:

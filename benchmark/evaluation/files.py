@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import MAX_BITS, WORD, Codes, full_mask, pack
-from benchmark.evaluation.protocol import KS, PRESETS, Denominator, SelfMatch, Ties
+from benchmark.evaluation.protocol import FIELD, KS, PRESETS, Denominator, SelfMatch, Ties
 from benchmark.files.arrays import read_arrays
 from benchmark.files.labels import check_count, read_labels
 
@@ -40,7 +40,7 @@ def evaluate_files(
     database_labels: File,
     *,
     self_retrieval: bool = False,
-    preset: str = "field",
+    preset: str = FIELD,
     denominator: Denominator | None = None,
     ties: Ties | None = None,
     self_match: SelfMatch | None = None,

@@ -2,6 +2,7 @@
 
 Two presets come from one pass over the pairs: ``FIELD`` is comparable with the numbers that papers of the field
 print; ``STRICT`` leaves the query out, divides by what can be found, and does not depend on the order of the database.
+Both are names, under which ``PRESETS`` holds the options.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-KS: tuple[int, ...] = (5, 10, 20, 40, 60, 80, 100)  # cut-offs of the field's evaluation scripts
+KS: tuple[int, ...] = (5, 10, 20, 40, 60, 80, 100)
+"""The cut-offs of the field's evaluation scripts."""
+
+HEADLINE_K = 20
+"""The one of ``KS`` that stands for all where a single number is shown or compared (our choice)."""
+
+FIELD, STRICT = "field", "strict"
+"""The names of the presets, under which records keep their numbers."""
 
 Denominator = Literal["k", "min", "relevant", "hits"]
 SelfMatch = Literal["include", "exclude"]
@@ -41,6 +49,7 @@ class Protocol(BaseModel):
     zeros: Zeros
 
 
-FIELD = Protocol(denominator="k", self_match="include", ties="index", zeros="ternary")
-STRICT = Protocol(denominator="min", self_match="exclude", ties="expected", zeros="positive")
-PRESETS: dict[str, Protocol] = {"field": FIELD, "strict": STRICT}
+PRESETS: dict[str, Protocol] = {
+    FIELD: Protocol(denominator="k", self_match="include", ties="index", zeros="ternary"),
+    STRICT: Protocol(denominator="min", self_match="exclude", ties="expected", zeros="positive"),
+}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -102,22 +101,3 @@ def merge_smallest(labels: Tensor, similarity: Tensor, most: int) -> Tensor:
         others = present.scatter(1, smallest[:, None], False)
         nearest = similarity[over, smallest].masked_fill(~others, -torch.inf).argmax(1)
         labels[over] = torch.where(labels[over] == smallest[:, None], nearest[:, None], labels[over])
-
-
-def reference_labels(frames: np.ndarray, damping: float = DAMPINGS[0]) -> np.ndarray | None:
-    """Return scikit-learn's labels (T,) for the frames (T, dim) of one video, or None where it does not converge.
-
-    The reference that the batched version is held against; about ten times slower on one core.
-    """
-    from sklearn.cluster import AffinityPropagation
-    from sklearn.exceptions import ConvergenceWarning
-
-    lengths = np.linalg.norm(frames.astype(np.float64), axis=1, keepdims=True)
-    unit = frames / np.where(lengths > 0, lengths, 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        warnings.filterwarnings("ignore", message="All samples have mutually equal")
-        try:
-            return AffinityPropagation(damping=damping, max_iter=ITERATIONS, random_state=0).fit(unit).labels_
-        except ConvergenceWarning:
-            return None

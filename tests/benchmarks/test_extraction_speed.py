@@ -9,7 +9,7 @@ import torch
 
 from benchmark.extraction.collection import Video
 from benchmark.extraction.pipeline import Busy, Recipe, extract
-from tests.extraction.made import write_video
+from tests.support.made_videos import write_video
 
 pytestmark = pytest.mark.benchmark
 

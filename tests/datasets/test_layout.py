@@ -17,7 +17,7 @@ from datasets.fcvid import FCVID
 from datasets.hmdb51 import HMDB51
 from datasets.ucf101 import UCF101
 from datasets.yfcc import YFCC
-from tests.datasets.made import D, T, features, labels, put, refusal, write_own
+from tests.support.made_datasets import D, T, features, labels, put, refusal, write_own
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from benchmark.dataset import Roots
 from benchmark.errors import BadInput
 from benchmark.layout import load_folder
-from datasets.synthetic import Recipe, Synthetic, SyntheticVideos, write_folder, write_hdf5
+from datasets.synthetic import Recipe, Synthetic, SyntheticVideos
+from tests.support.hdf5 import write_folder, write_hdf5
 
 ROOTS = Roots(Path("nowhere"), Path("nowhere"))
 SMALL = {"videos": "70", "database": "50", "query": "20", "frames": "6", "dim": "40", "classes": "5"}

@@ -10,7 +10,7 @@ import pytest
 from scipy.io import savemat
 
 from benchmark.layout import load_folder
-from tests.datasets.made import C, D, T, features, labels, put, refusal, write_own
+from tests.support.made_datasets import C, D, T, features, labels, put, refusal, write_own
 
 TRAIN = '[train]\nfeatures = "train.h5"\nkey = "vgg"\n'
 

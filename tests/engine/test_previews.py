@@ -11,7 +11,7 @@ from benchmark.dataset import Roots
 from benchmark.layout import load_folder
 from benchmark.picture_file import GAP, read_frames, strip
 from benchmark.previews import Previews
-from tests.datasets.made import refusal, write_own
+from tests.support.made_datasets import refusal, write_own
 
 
 def opened(data):

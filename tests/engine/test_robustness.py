@@ -10,12 +10,12 @@ from benchmark import robustness, robustness_file
 from benchmark.encoding import encode_split
 from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import pack, unpack
-from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import KS, PRESETS
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.features import FrameShape, MemoryVideos
 from benchmark.method import Method, Run
 from benchmark.perturbations import Condition, conditions
+from tests.reference.plain_metrics import plain_metrics
 
 SHAPE, BITS = FrameShape(6, 8), 12
 UNIT = np.full(SHAPE.dim, 0.5)

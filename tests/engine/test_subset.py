@@ -13,7 +13,7 @@ from benchmark.features import MemoryVideos, RowVideos
 from benchmark.layout import load_folder
 from benchmark.seeds import generator
 from benchmark.subset import reduced
-from tests.datasets.made import features, labels, put
+from tests.support.made_datasets import features, labels, put
 
 
 def videos(n, seed=0):

@@ -15,7 +15,7 @@ from benchmark.errors import BadInput
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.files import evaluate_files, load_codes
 from benchmark.evaluation.hamming import pack, unpack
-from benchmark.evaluation.protocol import FIELD, STRICT
+from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT
 from benchmark.files.labels import read_labels
 
 RNG = np.random.default_rng(0)
@@ -84,17 +84,17 @@ def test_labels_of_every_kind_of_file(tmp_path: Path) -> None:
 
 def test_two_sets_of_files_equal_arrays_in_memory(files: dict[str, Path]) -> None:
     out = evaluate_files(files["qc"], files["dc"], files["ql"], files["dl"], ks=(5, 20))
-    expected = evaluate(pack(SIGNS[:5]), pack(SIGNS), HOT[:5], HOT, {"f": FIELD}, (5, 20))["f"].metrics
+    expected = evaluate(pack(SIGNS[:5]), pack(SIGNS), HOT[:5], HOT, {"f": PRESETS[FIELD]}, (5, 20))["f"].metrics
     assert json.loads(json.dumps(out))["metrics"] == expected
     assert (out["n_query"], out["n_database"], out["bits"]) == (5, 12, 20)
-    assert out["protocol"] == FIELD.model_dump()
+    assert out["protocol"] == PRESETS[FIELD].model_dump()
 
 
 def test_self_retrieval_and_options_over_a_preset(files: dict[str, Path]) -> None:
     out = evaluate_files(
         None, files["dc"], None, files["dl"], self_retrieval=True, preset="strict", denominator="hits", ks=(5,)
     )
-    protocol = STRICT.model_copy(update={"denominator": "hits"})
+    protocol = PRESETS[STRICT].model_copy(update={"denominator": "hits"})
     expected = evaluate(pack(SIGNS), pack(SIGNS), HOT, HOT, {"s": protocol}, (5,), self_retrieval=True)["s"]
     assert out["protocol"] == {
         "denominator": "hits", "self_match": "exclude", "ties": "expected", "zeros": "positive",

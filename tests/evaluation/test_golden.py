@@ -11,9 +11,9 @@ import pytest
 
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import distances2, nearest, pack
-from benchmark.evaluation.metrics import plain_metrics
-from benchmark.evaluation.protocol import FIELD
+from benchmark.evaluation.protocol import FIELD, PRESETS
 from benchmark.evaluation.results import Result
+from tests.reference.plain_metrics import plain_metrics
 
 CASES = ("A_self64_multi", "B_split16_ties", "C_ternary16_self", "D_split32_norel", "E_self64_single")
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -32,7 +32,7 @@ def load(case: str) -> dict[str, Any]:
 @cache
 def run(case: str, ks: tuple[int, ...], **options: str) -> Result:
     g = load(case)
-    protocol = FIELD.model_copy(update=options)
+    protocol = PRESETS[FIELD].model_copy(update=options)
     codes, labels = (pack(g["query_codes"]), pack(g["db_codes"])), (g["query_labels"], g["db_labels"])
     return evaluate(*codes, *labels, {"one": protocol}, ks, bool(g["self_retrieval"]))["one"]
 
@@ -126,6 +126,6 @@ def test_expected_ties_lie_between_best_and_worst_order(case: str) -> None:
 def test_plain_reference_gives_the_golden_numbers_too(case: str) -> None:
     g = load(case)
     codes, labels = (g["query_codes"], g["db_codes"]), (g["query_labels"], g["db_labels"])
-    metrics, ap = plain_metrics(*codes, *labels, FIELD, tuple(g["K"].tolist()), bool(g["self_retrieval"]))
+    metrics, ap = plain_metrics(*codes, *labels, PRESETS[FIELD], tuple(g["K"].tolist()), bool(g["self_retrieval"]))
     np.testing.assert_allclose(ap[:, :-1].T, g["AP_at_K"], **EXACT)
     assert metrics["map"] == pytest.approx(g["mAP_full"], rel=0, abs=1e-12)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from benchmark.errors import BadInput
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import Codes, distances2, joined, nearest, pack, unpack
-from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT, Protocol
 from benchmark.registry import ROOT
+from tests.reference.plain_metrics import plain_metrics
 
 DEVICES = [torch.device(name) for name in ("cpu", "cuda") if name == "cpu" or torch.cuda.is_available()]
 """On which ranking by torch is compared with the compiled kernels."""
@@ -112,7 +112,7 @@ def test_more_items_than_a_block_and_more_queries_than_a_batch() -> None:
     rng = np.random.default_rng(3)
     database, labels = draw(rng, 9000, 16, 0.1), (rng.random((9000, 5)) < 0.15).astype(np.uint8)
     query, of_query = draw(rng, 70, 16, 0.1), (rng.random((70, 5)) < 0.3).astype(np.uint8)
-    protocols = {"field": FIELD, "strict": STRICT, "hits": STRICT.model_copy(update={"denominator": "hits"})}
+    protocols = {**PRESETS, "hits": PRESETS[STRICT].model_copy(update={"denominator": "hits"})}
     compare(query, database, of_query, labels, (5, 100, 3000), False, protocols)
 
 
@@ -120,7 +120,7 @@ def test_more_items_than_a_block_and_more_queries_than_a_batch() -> None:
 def test_database_of_one(self_retrieval: bool) -> None:
     one, labels = np.ones((1, 16)), np.ones((1, 1), np.uint8)
     compare(one, one, labels, labels, (1, 5), self_retrieval, EVERY)
-    strict = evaluate(pack(one), pack(one), labels, labels, {"s": STRICT}, (5,), self_retrieval)["s"]
+    strict = evaluate(pack(one), pack(one), labels, labels, {"s": PRESETS[STRICT]}, (5,), self_retrieval)["s"]
     assert strict.metrics["map@5"] == (0.0 if self_retrieval else 1.0)
     assert len(strict.metrics["pr_rank"]["rank"]) == (0 if self_retrieval else 1)
 
@@ -128,7 +128,7 @@ def test_database_of_one(self_retrieval: bool) -> None:
 def test_identical_codes_rank_by_chance() -> None:
     labels = np.arange(40) % 4
     codes = pack(np.ones((40, 32)))
-    metrics = evaluate(codes, codes, labels, labels, {"s": STRICT}, (1, 10), self_retrieval=True)["s"].metrics
+    metrics = evaluate(codes, codes, labels, labels, {"s": PRESETS[STRICT]}, (1, 10), self_retrieval=True)["s"].metrics
     assert metrics["map@1"] == pytest.approx(9 / 39, abs=1e-12)
     assert metrics["precision@10"] == pytest.approx(9 / 39, abs=1e-12)
     assert metrics["pr_radius"]["recall_micro"] == [1.0] * 33
@@ -151,7 +151,7 @@ def test_ceiling_is_reached_by_a_perfect_ranking() -> None:
         metrics = evaluate(codes, codes, labels, labels, {name: protocol}, (5, 10), True)[name].metrics
         for at in ("@5", "@10", ""):
             assert metrics[f"map{at}"] == pytest.approx(metrics[f"ceiling{at}"], abs=1e-12), (name, at)
-    field = evaluate(codes, codes, labels, labels, {"f": FIELD}, (5, 10), True)["f"].metrics
+    field = evaluate(codes, codes, labels, labels, {"f": PRESETS[FIELD]}, (5, 10), True)["f"].metrics
     assert (field["ceiling@5"], field["ceiling@10"], field["ceiling"]) == pytest.approx((1.0, 0.8, 8 / 24))
 
 
@@ -187,7 +187,7 @@ def test_evaluation_leaves_the_threads_of_torch_as_they_are() -> None:
 def test_self_match_is_without_effect_between_two_sets() -> None:
     rng = np.random.default_rng(6)
     codes, labels = pack(draw(rng, 30, 16, 0)), rng.integers(0, 3, 30)
-    both = {"in": FIELD, "out": FIELD.model_copy(update={"self_match": "exclude"})}
+    both = {"in": PRESETS[FIELD], "out": PRESETS[FIELD].model_copy(update={"self_match": "exclude"})}
     apart = evaluate(codes, codes, labels, labels, both)
     together = evaluate(codes, codes, labels, labels, both, self_retrieval=True)
     assert apart["in"].metrics == apart["out"].metrics == together["in"].metrics
@@ -197,7 +197,7 @@ def test_self_match_is_without_effect_between_two_sets() -> None:
 def test_curves_hold_few_points_and_end_at_the_last_rank() -> None:
     rng = np.random.default_rng(7)
     codes, labels = pack(draw(rng, 3000, 16, 0)), rng.integers(0, 3, 3000)
-    curve = evaluate(codes, codes, labels, labels, {"f": FIELD}, self_retrieval=True)["f"].metrics["pr_rank"]
+    curve = evaluate(codes, codes, labels, labels, {"f": PRESETS[FIELD]}, self_retrieval=True)["f"].metrics["pr_rank"]
     assert curve["rank"][:100] == list(range(1, 101))
     assert curve["rank"][-1] == 3000
     assert len(curve["rank"]) == len(set(curve["rank"])) <= 200

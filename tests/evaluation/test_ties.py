@@ -10,12 +10,12 @@ from sklearn.metrics import average_precision_score
 
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import pack
-from benchmark.evaluation.metrics import average_precision, expected_average_precision
-from benchmark.evaluation.protocol import FIELD
+from benchmark.evaluation.protocol import FIELD, PRESETS
+from tests.reference.plain_metrics import average_precision, expected_average_precision
 
 DENOMINATORS = ("k", "min", "relevant", "hits")
-EXPECTED = {name: FIELD.model_copy(update={"denominator": name, "ties": "expected"}) for name in DENOMINATORS}
-INDEX = {name: FIELD.model_copy(update={"denominator": name}) for name in DENOMINATORS}
+EXPECTED = {name: PRESETS[FIELD].model_copy(update={"denominator": name, "ties": "expected"}) for name in DENOMINATORS}
+INDEX = {name: PRESETS[FIELD].model_copy(update={"denominator": name}) for name in DENOMINATORS}
 
 
 def codes_at(distances: np.ndarray, bits: int) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_scikit_learn_where_no_two_distances_are_equal(ties: str) -> None:
     query = np.stack([np.ones(100), -np.ones(100)])
     labels = (rng.random((80, 5)) < 0.3).astype(np.uint8)
     of_query = np.eye(5, dtype=np.uint8)[:2]
-    protocol = FIELD.model_copy(update={"denominator": "relevant", "ties": ties})
+    protocol = PRESETS[FIELD].model_copy(update={"denominator": "relevant", "ties": ties})
     database = pack(codes_at(distances, 100))
     result = evaluate(pack(query), database, of_query, labels, {"p": protocol})["p"]
     scores = -np.stack([distances, 100 - distances])

@@ -14,7 +14,7 @@ from benchmark.errors import BadInput
 from benchmark.extraction import processor
 from benchmark.extraction.backbones import open_backbone, parse, resolve_precision
 from benchmark.extraction.preprocessing import Preprocessing
-from tests.extraction.models import SIDE, clip, save
+from tests.support.tiny_models import SIDE, clip, save
 
 CPU = torch.device("cpu")
 KINDS = {

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.extraction.decoding import Unreadable, read_clip
 from benchmark.extraction.timeline import timeline
-from tests.extraction.made import numbered, numbers, write_video
+from tests.support.made_videos import numbered, numbers, write_video
 
 CODECS = {
     "mpeg4.avi": ("mpeg4", "yuv420p"),

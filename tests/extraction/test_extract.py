@@ -21,8 +21,8 @@ from benchmark import registry
 from benchmark.cli import main
 from benchmark.extraction.decoding import read_clip
 from benchmark.layout import load_folder
-from tests.extraction import standin
-from tests.extraction.made import numbered, write_video
+from tests.support import standin
+from tests.support.made_videos import numbered, write_video
 
 FRAMES = 6
 ENDINGS = (".h5", ".npy", ".toml", ".webp", ".csv")
@@ -253,7 +253,7 @@ def test_thumbnails_are_small_moving_pictures():
 def test_killed_in_the_middle_and_continued_equals_uninterrupted(source, extract, tmp_path):
     words = ["extract", "--videos", source, "--out", tmp_path / "killed", "--frames", FRAMES, "--backbone", "tiny"]
     process = subprocess.Popen(
-        [sys.executable, "tests/extraction/standin.py", *map(str, words), "--device", "cpu"],
+        [sys.executable, "tests/support/standin.py", *map(str, words), "--device", "cpu"],
         cwd=registry.ROOT,
         env={**os.environ, "STANDIN_SECONDS": "0.2", "STANDIN_SHARD_SECONDS": "0.3"},
     )

@@ -12,8 +12,8 @@ from benchmark import registry
 from benchmark.layout import load_folder
 from benchmark.subset import reduced
 from datasets.moving_digits import LEVELS, class_of_rows, draw
-from tests.extraction import models
-from tests.extraction.made import write_video
+from tests.support import tiny_models
+from tests.support.made_videos import write_video
 
 KINDS = {8: "0", 12: "2", 16: "6", 0: "3-right", 2: "5-grows", 4: "1-cuts-to-7"}
 """Class of moving digits -> the folder of its videos."""
@@ -48,7 +48,7 @@ def run(*words):
 
 
 def test_from_video_files_to_a_page_with_pictures(videos, tmp_path):
-    model = models.save(tmp_path / "model", "convnext")
+    model = tiny_models.save(tmp_path / "model", "convnext")
     out, results, cache = tmp_path / "digits", tmp_path / "results", tmp_path / "cache"
     command = (sys.executable, "-m", "benchmark")
     printed = run(*command, "extract", "--videos", videos, "--backbone", model, "--views", 2, "--out", out)

@@ -16,7 +16,7 @@ from torch import nn
 from benchmark import registry
 from benchmark.errors import BadInput
 from benchmark.extraction.backbones import Backbone, open_backbone
-from tests.extraction.models import clip, save
+from tests.support.tiny_models import clip, save
 
 CPU = torch.device("cpu")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

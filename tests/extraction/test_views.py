@@ -13,7 +13,7 @@ import torch
 from benchmark.errors import BadInput
 from benchmark.extraction import views
 from benchmark.extraction.views import View, augmented, draw
-from tests.extraction.models import clip
+from tests.support.tiny_models import clip
 
 WHOLE = View(0, 0, 48, 60, flip=False, colours=(), grey=False, sigma=None, size=(48, 60))
 

@@ -13,7 +13,8 @@ from benchmark.artefacts import ArtefactStore
 from benchmark.features import MemoryVideos
 from benchmark.method import Run
 from methods.parts.affinity import affinity_propagation, negative_squared_distances
-from methods.parts.scenes import cluster_frames, merge_smallest, number_by_appearance, reference_labels, scenes
+from methods.parts.scenes import cluster_frames, merge_smallest, number_by_appearance, scenes
+from tests.reference.scenes import reference_labels
 
 
 def videos_with_cuts(n: int, frames: int, dim: int, noise: float) -> np.ndarray:

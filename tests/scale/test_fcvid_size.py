@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark import record, registry
-from datasets import synthetic
+from tests.support.hdf5 import write_hdf5
 
 VIDEOS, FRAMES, DIM = 45_585, 25, 4096
 LIMIT = 3 * 2**30
@@ -25,11 +25,11 @@ def anonymous_bytes(pid):
 def test_conmh_trains_from_a_file_of_fcvids_size_in_bounded_memory(tmp_path):
     big = tmp_path / "train.h5"
     try:
-        synthetic.write_hdf5(big, videos=VIDEOS, frames=FRAMES, dim=DIM, dtype="float16")
+        write_hdf5(big, videos=VIDEOS, frames=FRAMES, dim=DIM, dtype="float16")
         assert big.stat().st_size > VIDEOS * FRAMES * DIM * 2
         rng = np.random.default_rng(0)
         np.save(tmp_path / "labels.npy", np.eye(4, dtype=np.uint8)[rng.integers(0, 4, 500)])
-        synthetic.write_hdf5(tmp_path / "database.h5", videos=500, frames=FRAMES, dim=DIM, dtype="float16")
+        write_hdf5(tmp_path / "database.h5", videos=500, frames=FRAMES, dim=DIM, dtype="float16")
         (tmp_path / "dataset.toml").write_text(
             'name = "fcvid-size"\nquery = "database"\n[train]\nfeatures = "train.h5"\n'
             '[database]\nfeatures = "database.h5"\nlabels = "labels.npy"\n'

@@ -1,6 +1,6 @@
 """A stand-in for the backbones' and views' modules: tiny, deterministic, and without a download.
 
-Run as a script it is ``python -m benchmark`` with the stand-in: ``python tests/extraction/standin.py extract ...``.
+Run as a script it is ``python -m benchmark`` with the stand-in: ``python tests/support/standin.py extract ...``.
 """
 
 import hashlib
