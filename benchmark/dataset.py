@@ -74,7 +74,7 @@ class Dataset(ABC):
 
     @classmethod
     def presence(cls, roots: Roots) -> Presence:
-        """Say whether the dataset can be opened, without opening it."""
+        """Return whether the dataset can be opened, without opening it."""
         return Presence(True)
 
     @classmethod
@@ -120,7 +120,7 @@ class Dataset(ABC):
         return None
 
     def subset(self) -> bool:
-        """Say whether a split holds fewer videos than published."""
+        """Return whether a split holds fewer videos than published."""
         return any(len(self.split(name)) < count for name, count in self.official.items())
 
     @cached_property

@@ -130,7 +130,7 @@ def read_declaration(folder: Path) -> Declaration:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"is not valid TOML ({error})", file=path, next_step="correct that line") from error
     except ValidationError as error:
-        raise _told(path, error) from error
+        raise _sentence(path, error) from error
     _check(path, declaration)
     return declaration
 
@@ -201,13 +201,13 @@ def _check(path: Path, declaration: Declaration) -> None:
         )
 
 
-_TELLING = {"extra_forbidden": 0, "model_type": 2}
-"""Of several errors about one place the lowest is told: that a text is no table says less than which text it may be."""
+_PRIORITY = {"extra_forbidden": 0, "model_type": 2}
+"""The lowest of several errors is shown: which text a key may hold says more than that a text is no table."""
 
 
-def _told(path: Path, error: ValidationError) -> BadInput:
-    """Turn the most telling of pydantic's errors into one sentence."""
-    first = min(error.errors(), key=lambda item: _TELLING.get(item["type"], 1))
+def _sentence(path: Path, error: ValidationError) -> BadInput:
+    """Return one sentence for the most useful of pydantic's errors."""
+    first = min(error.errors(), key=lambda item: _PRIORITY.get(item["type"], 1))
     place = [str(part) for part in first["loc"] if part not in ("SplitTable",) and not str(part).startswith("literal[")]
     key = ".".join(place)
     if first["type"] == "extra_forbidden":

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 
 if TYPE_CHECKING:
-    import h5py
-
     from benchmark.data.hdf5_layout import Layout
 
 
@@ -31,10 +30,10 @@ class DecodedBlocks:
         blocks = -(-n // layout.chunk_videos) * self._across
         self._size = (layout.chunk_videos, layout.chunk_views, frames, dim)
         # memory that is not yet written to takes no room
-        self._kept = np.empty((min(blocks, limit // layout.block_bytes), *self._size), dtype=layout.dtype)
+        self._memory = np.empty((min(blocks, limit // layout.block_bytes), *self._size), dtype=layout.dtype)
         self._slots = np.full(blocks, -1, dtype=np.int64)
         self._filled = 0
-        self._passing: tuple[int, np.ndarray] = (-1, self._kept[:0])
+        self._passing: tuple[int, np.ndarray] = (-1, self._memory[:0])
         self._lock = threading.Lock()
 
     def gather(self, rows: np.ndarray, views: np.ndarray, out: np.ndarray, places: np.ndarray | None) -> None:
@@ -46,20 +45,20 @@ class DecodedBlocks:
             if not self._keep(int(blocks[group[0]])):
                 out[group if places is None else places[group]] = self._pass(int(blocks[group[0]]), items[group])
         slots = self._slots[blocks]
-        here, found = self._kept.reshape(-1, *self._size[2:]), slots * (high * wide) + items
+        kept_items, index = self._memory.reshape(-1, *self._size[2:]), slots * (high * wide) + items
         if places is None and (slots >= 0).all():
-            np.take(here, found, axis=0, out=out, mode="clip")
+            np.take(kept_items, index, axis=0, out=out, mode="clip")
             return
-        for index in np.flatnonzero(slots >= 0):
-            out[index if places is None else places[index]] = here[found[index]]
+        for item in np.flatnonzero(slots >= 0):
+            out[item if places is None else places[item]] = kept_items[index[item]]
 
     def _keep(self, block: int) -> bool:
-        """Decode a block into the kept ones; False where there is no room."""
+        """Decode a block into memory, unless it is there; return False where there is no room."""
         with self._lock:
             if self._slots[block] < 0:
-                if self._filled == len(self._kept):
+                if self._filled == len(self._memory):
                     return False
-                self._read(block, self._kept[self._filled])
+                self._read(block, self._memory[self._filled])
                 self._slots[block] = self._filled  # published last: readers take no lock
                 self._filled += 1
             return True

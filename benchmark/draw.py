@@ -20,10 +20,10 @@ def quotas(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     while low < high:  # the largest level that does not exceed n
         level = (low + high + 1) // 2
         low, high = (level, high) if np.minimum(sizes, level).sum() <= n else (low, level - 1)
-    found = np.minimum(sizes, low)
-    able = rng.permutation(np.flatnonzero(sizes > found))[: n - int(found.sum())]
-    found[able] += 1
-    return found
+    shares = np.minimum(sizes, low)
+    able = rng.permutation(np.flatnonzero(sizes > shares))[: n - int(shares.sum())]
+    shares[able] += 1
+    return shares
 
 
 def draw_rows(n: int, classes: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -46,8 +46,8 @@ def hold_out(n: int, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray
     """Return ascending rows of whole groups in random order, until they are at least ``n``."""
     names, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = rng.permutation(len(names))
-    kept = order[: int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1]
-    return np.flatnonzero(np.isin(place, kept))
+    chosen = order[: int(np.searchsorted(np.cumsum(sizes[order]), n)) + 1]
+    return np.flatnonzero(np.isin(place, chosen))
 
 
 def alone(n: int) -> np.ndarray:

@@ -26,7 +26,7 @@ def choose_examples(
     part = Codes(query.packed[chosen], None if query.nonzero is None else query.nonzero[chosen], query.bits)
     rows, distances = nearest(part, codes["database"], TOP + self_retrieval)
     examples = []
-    for row, found, distance in zip(chosen.tolist(), rows.tolist(), distances.tolist(), strict=True):
+    for row, neighbours, distance in zip(chosen.tolist(), rows.tolist(), distances.tolist(), strict=True):
         results = [
             {
                 "row": item,
@@ -34,7 +34,7 @@ def choose_examples(
                 "labels": np.flatnonzero(labels["database"][item]).tolist(),
                 "relevant": bool((labels["query"][row] & labels["database"][item]).any()),
             }
-            for item, away in zip(found, distance, strict=True)
+            for item, away in zip(neighbours, distance, strict=True)
             if not (self_retrieval and item == row)
         ]
         examples.append(

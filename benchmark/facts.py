@@ -56,11 +56,11 @@ def keep(results: Path, dataset: Dataset, argument: str) -> Path:
         labels = {name: dataset.labels(name) for name in ("database", "query")}
         arrays = {name: np.packbits(table.astype(bool), axis=1) for name, table in labels.items()}
         save_arrays(place / LABELS, {**arrays, "classes": np.array(labels["database"].shape[1])})
-        known = Facts(
+        facts = Facts(
             dataset.name, dataset.title, dataset.source, dataset.fingerprint, argument, tuple(dataset.classes),
             dataset.self_retrieval, dataset.drawn,
         )  # fmt: skip
-        write_json(place / FACTS, {key: value for key, value in asdict(known).items() if key != "labels"})
+        write_json(place / FACTS, {key: value for key, value in asdict(facts).items() if key != "labels"})
     return place
 
 
@@ -68,15 +68,15 @@ def read(results: Path, name: str, fingerprint: str) -> Facts | None:
     """Return the facts of a dataset, or None where there are none or they cannot be read."""
     place = folder(results, name, fingerprint)
     try:
-        held = json.loads((place / FACTS).read_text(encoding="utf-8"))
+        stored = json.loads((place / FACTS).read_text(encoding="utf-8"))
         arrays = read_arrays(place / LABELS, ["classes", "database", "query"])
         width = whole_number(arrays, "classes", place / LABELS)
         labels = {split: np.unpackbits(arrays[split], axis=1, count=width) for split in ("database", "query")}
-        found = Facts(
-            str(held["name"]), str(held["title"]), str(held["source"]), str(held["fingerprint"]),
-            str(held["argument"]), tuple(str(c) for c in held["classes"]), bool(held["self_retrieval"]),
-            None if held.get("drawn") is None else int(held["drawn"]), labels,
+        facts = Facts(
+            str(stored["name"]), str(stored["title"]), str(stored["source"]), str(stored["fingerprint"]),
+            str(stored["argument"]), tuple(str(c) for c in stored["classes"]), bool(stored["self_retrieval"]),
+            None if stored.get("drawn") is None else int(stored["drawn"]), labels,
         )  # fmt: skip
     except (Unreadable, OSError, ValueError, KeyError, TypeError):
         return None
-    return found if found.fingerprint == fingerprint and len(found.classes) == width else None
+    return facts if facts.fingerprint == fingerprint and len(facts.classes) == width else None

@@ -8,22 +8,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
+import h5py
 import numpy as np
 
 from benchmark.data.hdf5_layout import Layout, inspect
 from benchmark.decoded import DecodedBlocks
 from benchmark.errors import BadInput
 
-if TYPE_CHECKING:
-    import h5py
-
 CHUNK_CACHE = 256 * 2**20
-"""Bytes of decoded values that all chunked files of a dataset may keep in memory together (ours)."""
+"""Bytes of decoded values that all chunked files of a dataset may keep in memory together (our choice)."""
 
 BLOCK = 16 * 2**20
-"""Bytes per step of a sequential pass (ours)."""
+"""Bytes per step of a sequential pass (our choice)."""
 
 
 @dataclass
@@ -120,7 +118,7 @@ class FeatureFile:
             out[order[group] if places is None else places[order[group]]] = values[sorted_rows[group] - first]
 
     def _together(self, rows: np.ndarray) -> np.ndarray:
-        """Say which neighbours of the sorted rows are read in one call."""
+        """Return which neighbours of the sorted rows are read in one call, bool ``(len(rows) - 1,)``."""
         if self.layout.chunk_bytes <= self.chunk_cache:
             return np.diff(rows) <= 1
         return np.diff(rows // self.layout.chunk_videos) == 0
@@ -141,8 +139,6 @@ class FeatureFile:
 
     @cached_property
     def _opened_values(self) -> h5py.Dataset:
-        import h5py
-
         if self._keeps_blocks:
             return h5py.File(self.path, "r", rdcc_nbytes=0)[self.key]
         chunks = 1 + self.chunk_cache // max(1, self.layout.chunk_bytes)
@@ -151,7 +147,7 @@ class FeatureFile:
 
     @property
     def _keeps_blocks(self) -> bool:
-        """Say whether decoded blocks are kept by us; where one is too large, single chunks are kept by HDF5."""
+        """Return whether we keep decoded blocks; where one is too large, HDF5 keeps single chunks."""
         return 0 < self.layout.block_bytes <= self.chunk_cache
 
     @property

@@ -33,8 +33,8 @@ def read_groups(folder: Path, names: set[str], n: int) -> np.ndarray | None:
         raise BadInput(f"is not readable CSV: {error}", file=path) from error
     if not lines:
         return None
-    found = {line["row"]: (line.get("class") or "", line["group"]) for line in lines}
-    if set(found) != {str(row) for row in range(n)} or len(found) != len(lines):
+    group_of = {line["row"]: (line.get("class") or "", line["group"]) for line in lines}
+    if set(group_of) != {str(row) for row in range(n)} or len(group_of) != len(lines):
         raise BadInput(
             f"does not list each video of '{'/'.join(sorted(names))}' once",
             file=path,
@@ -42,5 +42,5 @@ def read_groups(folder: Path, names: set[str], n: int) -> np.ndarray | None:
             found=f"{len(lines)} lines",
             next_step="correct the file, or take it away: groups are optional",
         )
-    _, number = np.unique(["\t".join(found[str(row)]) for row in range(n)], return_inverse=True)
+    _, number = np.unique(["\t".join(group_of[str(row)]) for row in range(n)], return_inverse=True)
     return number.astype(np.int64)

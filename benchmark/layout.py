@@ -104,7 +104,7 @@ class FileDataset(Dataset):
 
     @classmethod
     def advice(cls, roots: Roots) -> str:
-        """Say so where compressed files are too large to be kept decoded."""
+        """Return a hint where the compressed files are too large to be kept decoded in memory."""
         folder = roots.data / cls.default_name()
         sources = [
             source.present(folder) for source in (cls.train_files, cls.database_files, cls.query_files) if source
@@ -119,17 +119,17 @@ class FileDataset(Dataset):
     def _open(self, folder: Path, sources: dict[str, Source | None]) -> None:
         self._folder = folder
         self.self_retrieval = sources["query"] is None
-        known: dict[tuple[tuple[str, ...], str], ShardedVideos] = {}
+        opened: dict[tuple[tuple[str, ...], str], ShardedVideos] = {}
         self._sources: dict[str, Source] = {}
         self._splits: dict[str, ShardedVideos] = {}
         for name in SPLITS:
             source = (sources[name] or self._sources["database"]).present(folder)
             identity = (source.features, source.key)
-            if identity not in known:
+            if identity not in opened:
                 files = [FeatureFile(folder / file, source.key) for file in source.features]
-                known[identity] = ShardedVideos(files, self.roots.cache)
-            self._sources[name], self._splits[name] = source, known[identity]
-        share_chunk_cache([file for videos in known.values() for file in videos.files])
+                opened[identity] = ShardedVideos(files, self.roots.cache)
+            self._sources[name], self._splits[name] = source, opened[identity]
+        share_chunk_cache([file for videos in opened.values() for file in videos.files])
         self._check_shapes()
         self._labels = {name: self._read_labels(name) for name in ("database", "query")}
         self._check_classes()

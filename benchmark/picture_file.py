@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageSequence
 
 from benchmark.errors import BadInput
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 ENDINGS = (".gif", ".webp", ".png", ".jpg", ".jpeg")
 """Kinds of thumbnail, in the order in which they are looked for: those that can hold several frames first."""
 
 HEIGHT, TALLEST, GAP, FRAMES = 48, 64, 2, 3
 """A tall frame is reduced to ``HEIGHT`` pixels, a small one is enlarged by a whole factor up to ``TALLEST``; pixels
-between frames, and frames of a strip (all ours)."""
+between frames, and frames of a strip (all our choice)."""
 _GREY, _NEAR, _QUALITY = 128, 24, 70
 
 
@@ -55,8 +52,6 @@ def _check_pattern(name: str, place: str, file: Path, key: str) -> None:
 
 def read_frames(path: Path) -> np.ndarray | None:
     """Return a thumbnail as uint8 ``(frames, height, width, 3)``, one frame unless it moves; None if it is damaged."""
-    from PIL import Image, ImageSequence
-
     try:
         with Image.open(path) as opened:
             return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(opened)])
@@ -65,9 +60,7 @@ def read_frames(path: Path) -> np.ndarray | None:
 
 
 def whole(data: bytes) -> bool:
-    """Say whether bytes are a PNG or a JPEG that can be read to its end."""
-    from PIL import Image
-
+    """Return whether bytes are a PNG or a JPEG that can be read to its end."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as opened:
             opened.load()
@@ -82,8 +75,6 @@ def strip(frames: np.ndarray) -> bytes:
     ``frames``: uint8 ``(frames, height, width)`` or with a last axis of 3; raises ValueError for anything else.
     A clip of one or two frames shows those.
     """
-    from PIL import Image
-
     colour = frames.ndim == 4 and frames.shape[-1] == 3
     if frames.dtype != np.uint8 or not (colour or frames.ndim == 3) or 0 in frames.shape:
         raise ValueError(f"frames are no pictures: {frames.shape} {frames.dtype}")
@@ -100,8 +91,6 @@ def strip(frames: np.ndarray) -> bytes:
 
 
 def _scaled(frame: np.ndarray) -> np.ndarray:
-    from PIL import Image
-
     height, width = frame.shape[:2]
     if height <= TALLEST:
         factor = TALLEST // height
@@ -119,8 +108,6 @@ def _gap_level(frames: np.ndarray) -> int:
 
 def _few_levels(pixels: np.ndarray) -> Image.Image:
     """Return a grey picture, with a palette where it has up to 16 levels: it then takes half the bytes."""
-    from PIL import Image
-
     levels, places = np.unique(pixels, return_inverse=True)
     if len(levels) > 16:
         return Image.fromarray(pixels)

@@ -2,7 +2,7 @@
 
 Random reads of such a file are positioned reads, where a compressed one has to decode whole chunks. Splits are written
 one after the other, in blocks, each under a temporary name until it is whole; ``dataset.toml`` comes last, so that an
-unfinished folder does not open. A finished split is kept when the same conversion is asked for again.
+unfinished folder does not open. The same conversion, called again, keeps the splits that are finished.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from benchmark.progress import Progress
 from benchmark.store_file import STAMP, Rounding, create_contiguous, is_finished, narrowed
 
 BLOCK = 16 * 2**20
-"""Bytes of float32 values that are checked, converted and written at a time (ours)."""
+"""Bytes of float32 values that are checked, converted and written at a time (our choice)."""
 
 FULL = "make room or give --out another folder; the same command goes on with the splits that are left"
 LOCK = ".convert.lock"
@@ -51,6 +51,7 @@ class Written:
     """What became of a split; ``owner`` is the split whose file it shares, itself where it has its own.
 
     ``before`` and ``after`` are the sizes of the files in bytes, ``before`` None where the source has no file.
+    ``was_finished``: an earlier call of the same conversion had written it.
     """
 
     split: str
@@ -59,14 +60,14 @@ class Written:
     before: int | None
     after: int
     seconds: float
-    kept: bool
+    was_finished: bool
     rounding: Rounding
 
 
 def convert(
-    dataset: Dataset, out: Path, dtype: str, argument: str, told: Callable[[Written], None], progress: Progress
+    dataset: Dataset, out: Path, dtype: str, argument: str, report: Callable[[Written], None], progress: Progress
 ) -> None:
-    """Write ``dataset`` to the folder ``out`` and call ``told`` after every split; raises BadInput.
+    """Write ``dataset`` to the folder ``out`` and call ``report`` after every split; raises BadInput.
 
     dtype: ``keep`` writes float16 and float32 as they are and float64 as float32. argument: what names the dataset on
     the command line. Refused: a folder with other files, too little room, a value that is not finite or too large.
@@ -75,13 +76,15 @@ def convert(
     owners = {name: next(other for other in SPLITS if splits[other] is splits[name]) for name in SPLITS}
     own = [name for name in SPLITS if owners[name] == name]
     types = {name: _target(splits[name], dtype) for name in own}
-    _look(out, {name: splits[name] for name in own}, types)  # before the lock file lies in a folder that is not ours
-    with writing_to(out, FULL), _alone(out):
-        finished = _look(out, {name: splits[name] for name in own}, types)
+    _finished_splits(
+        out, {name: splits[name] for name in own}, types
+    )  # before the lock file lies in a folder that is not ours
+    with writing_to(out, FULL), _exclusive(out):
+        finished = _finished_splits(out, {name: splits[name] for name in own}, types)
         sweep(out)
         _check_room(out, sum(_size(splits[name], types[name]) for name in own if name not in finished))
         for name in SPLITS:
-            told(_split(out, name, owners[name], splits[name], types[owners[name]], finished, progress))
+            report(_split(out, name, owners[name], splits[name], types[owners[name]], finished, progress))
         labels = _write_labels(out, dataset)
         _copy_previews(out, dataset, splits)
         made_by = f"convert --dataset {toml_value(argument)} --dtype {dtype}"
@@ -99,8 +102,8 @@ def _size(videos: Videos, dtype: np.dtype[Any]) -> int:
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder against other conversions."""
+def _exclusive(out: Path) -> Iterator[None]:
+    """Keep other conversions out of the folder; raises BadInput where one is at work."""
     out.mkdir(parents=True, exist_ok=True)
     try:
         with locked(out / LOCK, wait=False):
@@ -109,7 +112,7 @@ def _alone(out: Path) -> Iterator[None]:
         raise BadInput("another conversion is writing to the folder", file=out, next_step="wait for it") from error
 
 
-def _look(out: Path, own: dict[str, Videos], types: dict[str, np.dtype[Any]]) -> set[str]:
+def _finished_splits(out: Path, own: dict[str, Videos], types: dict[str, np.dtype[Any]]) -> set[str]:
     """Return the splits that are finished; raises BadInput where the folder holds anything but this conversion."""
     if out.exists() and not out.is_dir():
         raise BadInput("is no folder", file=out, next_step="give --out a new folder")
@@ -158,13 +161,19 @@ def _split(
     progress: Progress,
 ) -> Written:
     path, began, rounding = out / f"{owner}.h5", time.monotonic(), Rounding()
-    kept = name in finished
-    if owner == name and not kept:
+    if owner == name and name not in finished:
         progress.phase(f"convert {name}", len(videos))
         rounding = _write_features(path, name, videos, dtype, progress)
     seconds = time.monotonic() - began
     return Written(
-        name, owner, len(videos), videos.disk_bytes, path.stat().st_size, seconds, kept=kept, rounding=rounding
+        name,
+        owner,
+        len(videos),
+        videos.disk_bytes,
+        path.stat().st_size,
+        seconds,
+        was_finished=name in finished,
+        rounding=rounding,
     )
 
 

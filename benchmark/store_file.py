@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from benchmark.errors import BadInput
@@ -42,8 +43,6 @@ def create_contiguous(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], 
 
     The values are then written past HDF5, whose own writes tell a full disk late and unclearly.
     """
-    import h5py
-
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -57,9 +56,7 @@ def create_contiguous(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], 
 
 
 def is_finished(path: Path, videos: Videos, dtype: np.dtype[Any]) -> bool:
-    """Say whether the file is a conversion of just these videos to this type; only whole files have its name."""
-    import h5py
-
+    """Return whether the file is a conversion of just these videos to this type; only whole files have its name."""
     try:
         with h5py.File(path, "r") as file:
             return bool(file.attrs.get(STAMP) == videos.stamp and file[KEY].dtype == dtype)

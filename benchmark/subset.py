@@ -31,10 +31,10 @@ class SubsetDataset(Dataset):
         self.official = base.official  # type: ignore[misc]
         self.self_retrieval = base.self_retrieval
         self._rows = rows
-        known: dict[tuple[str, bytes], str] = {}
+        owners: dict[tuple[str, bytes], str] = {}
         self._splits: dict[str, Videos] = {}
         for name in SPLITS:
-            first = known.setdefault((base.split(name).stamp, rows[name].tobytes()), name)
+            first = owners.setdefault((base.split(name).stamp, rows[name].tobytes()), name)
             self._splits[name] = self._splits.get(first) or RowVideos(base.split(name), self._rows[name])
 
     @property
@@ -53,7 +53,7 @@ class SubsetDataset(Dataset):
         return tuple(self.base.classes)
 
     def subset(self) -> bool:
-        """Say that it is a part."""
+        """Return True."""
         return True
 
     def split(self, name: str) -> Videos:
@@ -120,17 +120,17 @@ def random_rows(n: int, count: int, seed: int, split: str) -> np.ndarray:
 def _draw(base: Dataset, n: int) -> dict[str, np.ndarray]:
     share = n / len(base.split("train"))
     rows: dict[str, np.ndarray] = {}
-    drawn: dict[str, np.ndarray] = {}
+    rows_of: dict[str, np.ndarray] = {}
     for name in SPLITS:
         videos = base.split(name)
-        if videos.stamp not in drawn:
+        if videos.stamp not in rows_of:
             classes = _classes(lambda name=name: base.labels(name), len(videos))  # type: ignore[misc]
             least = min(len(np.unique(classes)), len(videos))
             size = n if name == "train" else max(round(share * len(videos)), least)
             groups = base.groups(name)
             own = alone(len(videos)) if groups is None else groups
-            drawn[videos.stamp] = draw_rows(size, classes, own, seeds.generator(SEED, "subset", name))
-        rows[name] = drawn[videos.stamp]
+            rows_of[videos.stamp] = draw_rows(size, classes, own, seeds.generator(SEED, "subset", name))
+        rows[name] = rows_of[videos.stamp]
     return rows
 
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from benchmark import atomic
 from benchmark.errors import BadInput
 from benchmark.feature_file import FeatureFile
 
 PATIENCE = 2.0
-"""Seconds after which a pass shows its progress (ours)."""
+"""Seconds after which a pass shows its progress (our choice)."""
 
 
 def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
@@ -25,13 +27,13 @@ def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
 
     The pass is made once: its outcome is kept under ``cache`` for exactly this path, key, size and time of change.
     """
-    known_by = identity(file)
-    known = None if cache is None else cache / "verified" / f"{_digest(known_by)}.json"
-    if known is not None and (fingerprint := _remembered(known, known_by)):
+    before = identity(file)
+    outcome = None if cache is None else cache / "verified" / f"{_digest(before)}.json"
+    if outcome is not None and (fingerprint := _remembered(outcome, before)):
         return fingerprint
     fingerprint = _pass(file)
-    if known is not None and identity(file) == known_by:
-        atomic.write_json(known, {**known_by, "fingerprint": fingerprint})
+    if outcome is not None and identity(file) == before:
+        atomic.write_json(outcome, {**before, "fingerprint": fingerprint})
     return fingerprint
 
 
@@ -46,9 +48,9 @@ def _digest(identity: dict[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
-def _remembered(known: Path, identity: dict[str, Any]) -> str | None:
+def _remembered(outcome: Path, identity: dict[str, Any]) -> str | None:
     try:
-        stored = json.loads(known.read_text(encoding="utf-8"))
+        stored = json.loads(outcome.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(stored, dict) or any(stored.get(key) != value for key, value in identity.items()):
@@ -85,7 +87,7 @@ def _check(file: FeatureFile, start: int, values: np.ndarray) -> None:
 
 
 def _all_finite(values: np.ndarray) -> bool:
-    """Say whether every value is finite as float32; float16 is tested by its bits, which is several times faster."""
+    """Return whether every value is finite as float32; float16 is tested by its bits, which is several times faster."""
     if values.dtype == np.float16 and values.dtype.isnative:
         exponent = np.uint16(0x7C00)
         return not ((values.view(np.uint16) & exponent) == exponent).any()
@@ -100,9 +102,6 @@ def _progress(name: str, total: int) -> Iterator[Any]:
     def advance(done: int) -> None:
         nonlocal bar, task
         if bar is None and time.monotonic() - began > PATIENCE:
-            from rich.console import Console
-            from rich.progress import Progress
-
             bar = Progress(console=Console(stderr=True), transient=True)
             task = bar.add_task(f"checking {name}", total=total)
             bar.start()

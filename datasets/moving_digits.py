@@ -22,9 +22,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+import h5py
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from benchmark.atomic import replacing
 from benchmark.data.sharded_videos import ShardedVideos
@@ -34,9 +37,6 @@ from benchmark.files.lock import locked
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE
 from datasets.parts.rendering import LEVELS, digit_images, draw_video
-
-if TYPE_CHECKING:
-    import h5py
 
 VERSION = 1
 """Part of the cache's name and of every seed: a change of the recipe is another dataset."""
@@ -86,8 +86,6 @@ class MovingDigits(Dataset):
 
     @cached_property
     def _pixels(self) -> dict[str, h5py.File]:
-        import h5py
-
         return {split: h5py.File(self._folder / f"{split}_pixels.h5", "r") for split in SPLITS}
 
 
@@ -118,10 +116,6 @@ def build(folder: Path) -> None:
 
 
 def _build_split(split: str, features: Path, pixels: Path) -> None:
-    import h5py
-    from rich.console import Console
-    from rich.progress import track
-
     n = len(class_of_rows(split))
     with (
         replacing(features) as features_file,
@@ -140,8 +134,8 @@ def _build_split(split: str, features: Path, pixels: Path) -> None:
             console=Console(stderr=True),
             transient=True,
         )
-        for rows, drawn, computed in blocks:
-            frames[rows[0] : rows[-1] + 1] = drawn
+        for rows, levels, computed in blocks:
+            frames[rows[0] : rows[-1] + 1] = levels
             values[rows[0] : rows[-1] + 1] = computed
 
 
@@ -151,8 +145,8 @@ def _blocks(split: str, n: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.nda
 
     def block(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = np.arange(start, min(start + _BLOCK, n))
-        drawn = draw(split, rows)
-        return rows, drawn, frame_features(drawn.reshape(-1, SIZE, SIZE)).reshape(len(rows), FRAMES, DIM)
+        levels = draw(split, rows)
+        return rows, levels, frame_features(levels.reshape(-1, SIZE, SIZE)).reshape(len(rows), FRAMES, DIM)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield from pool.map(block, range(0, n, _BLOCK))

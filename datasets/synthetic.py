@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 FACTORS, PROTOTYPES, BLOCK = 48, 3, 16
-"""Dimensions that the features live in, scenes that a class is known by, and videos drawn from one generator (ours)."""
+"""Dimensions that the features live in, typical scenes of a class, and videos drawn from one generator (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ class Synthetic(Scalable):
 
 
 def _number(key: str, value: str) -> int:
-    known = [field.name for field in fields(Recipe)]
-    if key not in known:
-        raise BadInput(f"dataset 'synthetic': unknown option '{key}'; {nearest(key, known)}")
+    names = [field.name for field in fields(Recipe)]
+    if key not in names:
+        raise BadInput(f"dataset 'synthetic': unknown option '{key}'; {nearest(key, names)}")
     if key == "multi_label" and value.lower() in ("true", "false"):
         return value.lower() == "true"
     smallest, largest = (0, 1) if key == "multi_label" else (0 if key == "seed" else 1, 2**62)

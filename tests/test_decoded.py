@@ -69,7 +69,7 @@ def test_what_does_not_fit_leaves_what_is_kept_and_stays_within_the_limit(made, 
         for start in range(0, N, 3):  # batches that end inside of a block
             file.read(np.arange(start, min(start + 3, N)))
     assert [decoded.count(block) for block in range(6)] == [1, 1, 3, 3, 3, 3]
-    assert file._decoded._kept.nbytes == file.chunk_cache
+    assert file._decoded._memory.nbytes == file.chunk_cache
 
 
 @pytest.mark.parametrize("dtypes", [("f2", "f2"), ("f4", ">f4"), ("f2", "f4"), ("f8", "f2")])

@@ -54,7 +54,7 @@ def _line(split: Written) -> str:
         return f"{split.split}: {split.videos:,} videos, in the file of {split.owner}"
     before = "computed" if split.before is None else _mebibytes(split.before)
     text = f"{split.split}: {split.videos:,} videos, {before} -> {_mebibytes(split.after)}"
-    if split.kept:
+    if split.was_finished:
         return f"{text}, kept"
     text += f", {split.seconds:.1f} s"
     if split.rounding.relative:

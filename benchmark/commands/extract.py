@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from benchmark.extraction.job import Report, Views
-    from benchmark.extraction.pipeline import Recipe
+    from benchmark.extraction.pipeline import ClipRecipe
 
 BATCH, MOST_WORKERS, TOLD = 64, 16, 20
 """Frames that the backbone is given at a time, decoding threads, and videos that the summary names at most (ours)."""
@@ -77,22 +77,22 @@ def call(args: argparse.Namespace) -> int:
     from benchmark import environment, machine
     from benchmark.extraction import job
     from benchmark.extraction.backbones import open_backbone
-    from benchmark.extraction.pipeline import Recipe
+    from benchmark.extraction.pipeline import ClipRecipe
 
-    asked = job.plan(args.videos, args.out, args.labels, args.splits, args.groups, args.query_share, args.seed)
-    for note in asked.notes:
+    plan = job.make_plan(args.videos, args.out, args.labels, args.splits, args.groups, args.query_share, args.seed)
+    for note in plan.notes:
         print(note)
     machine.set_up()
     device = environment.choose_device(args.device)
     backbone = open_backbone(args.backbone, device, args.precision)
-    recipe = Recipe(
+    recipe = ClipRecipe(
         frames=args.frames, views=args.views, allow_partial=args.allow_partial, thumbnails=not args.no_thumbnails,
         batch=args.batch, workers=args.workers or _workers(device),
     )  # fmt: skip
     views = _views() if args.views > 1 else None
-    report = job.run(asked, args.out, backbone, views, recipe, args.seed, args.dtype)
+    report = job.run(plan, args.out, backbone, views, recipe, args.seed, args.dtype)
     _show(report, recipe)
-    classes = len(asked.labels.classes)
+    classes = len(plan.labels.classes)
     if report.missing:
         print(f"no dataset was written: no video of the {report.missing[0]} split could be extracted")
         return 1
@@ -132,7 +132,7 @@ def _views() -> Views:
     return Views(augmented, VIEWS_VERSION)
 
 
-def _show(report: Report, recipe: Recipe) -> None:
+def _show(report: Report, recipe: ClipRecipe) -> None:
     for status in ("partial", "failed"):
         rows = [row for row in report.rows if row.status == status]
         for row in rows[:TOLD]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h5py
 import numpy as np
 
 from benchmark.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    import h5py
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,6 @@ class Layout:
 
 def inspect(path: Path, key: str) -> Layout:
     """Return the layout of the data set ``key`` of a file; raises BadInput where it cannot hold features."""
-    import h5py
-
     if not path.is_file():
         raise BadInput("no such file", file=path, next_step="put it there or correct the path")
     if not h5py.is_hdf5(path):
@@ -66,11 +62,9 @@ def inspect(path: Path, key: str) -> Layout:
 
 
 def _dataset(path: Path, key: str, opened: h5py.File) -> h5py.Dataset:
-    import h5py
-
-    found = opened.get(key)
-    if isinstance(found, h5py.Dataset):
-        return found
+    values = opened.get(key)
+    if isinstance(values, h5py.Dataset):
+        return values
     present: list[str] = []
     opened.visititems(lambda name, item: present.append(name) if isinstance(item, h5py.Dataset) else None)
     raise BadInput(

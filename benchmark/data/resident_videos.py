@@ -8,7 +8,7 @@ import torch
 from benchmark.features import Videos
 
 RESIDENT_SHARE = 0.5
-"""Of an accelerator's free memory that a split may take (ours)."""
+"""Of an accelerator's free memory that a split may take (our choice)."""
 
 
 class ResidentVideos(Videos):

@@ -1,6 +1,6 @@
 """The streaming evaluator: every metric of every protocol from one pass over the pairs of codes.
 
-Nothing of size (queries x database) is ever held: a batch of queries is ranked by counting (``ranking``),
+Nothing of size (queries x database) is ever in memory: a batch of queries is ranked by counting (``ranking``),
 scored (``scoring``), and added up in batch order, so the numbers do not depend on the number of threads.
 """
 
@@ -68,8 +68,8 @@ def evaluate(
         codes = _read_zeros(query, zeros), _read_zeros(database, zeros)
         totals = _scan(*codes, related, wanted, cutoffs, threads, device)
         for name, protocol in group.items():
-            found = totals[_ranking(protocol, self_retrieval)]
-            results[name] = make_result(protocol, found, cutoffs, database.n)
+            sums = totals[_ranking(protocol, self_retrieval)]
+            results[name] = make_result(protocol, sums, cutoffs, database.n)
     return {name: results[name] for name in protocols}
 
 

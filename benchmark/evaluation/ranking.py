@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 Array = np.ndarray
 
-BLOCK = 4096  # items whose distances are held at once: 8 KiB, stays in the first-level cache; ours
+BLOCK = 4096  # items whose distances are held at once: 8 KiB, stays in the first-level cache; our choice
 
 
 def _count_ones(typing_context: Any, word: Any) -> Any:
@@ -80,16 +80,16 @@ def _relevant_rows(classes: Array, class_start: Array, class_rows: Array, marks:
         for i in range(class_start[c], class_start[c + 1]):
             row = class_rows[i]
             marks[row >> 6] |= np.uint64(1) << np.uint64(row & 63)
-    found = 0
+    count = 0
     for w in range(marks.shape[0]):
         word = marks[w]
         while word != 0:
             lowest = word & (~word + np.uint64(1))
-            rows[found] = 64 * w + np.int64(_popcount(lowest - np.uint64(1)))
-            found += 1
+            rows[count] = 64 * w + np.int64(_popcount(lowest - np.uint64(1)))
+            count += 1
             word ^= lowest
         marks[w] = np.uint64(0)
-    return found
+    return count
 
 
 @njit(cache=True, nogil=True)

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmark.evaluation.protocol import Protocol
 
-DENSE = 100  # curves by rank hold every rank up to here, then log-spaced ranks; ours
-CURVE_POINTS = 200  # at most as many points in a curve by rank; ours
+DENSE = 100  # curves by rank hold every rank up to here, then log-spaced ranks; our choice
+CURVE_POINTS = 200  # at most as many points in a curve by rank; our choice
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Result:
     metrics: ``map@K`` and ``map`` (full depth), ``precision@K``, ``recall@K``, ``ceiling@K`` and ``ceiling``
     (the best map that any ranking could reach), ``precision@radius2`` (mean over queries; one that retrieves
     nothing counts 0), ``queries_without_relevant``; ``pr_rank`` with lists rank, precision, recall (means
-    over queries, exact at the ranks held); ``pr_radius`` with lists radius, precision_micro, precision_macro
+    over queries, exact at these ranks); ``pr_radius`` with lists radius, precision_micro, precision_macro
     (over queries that retrieve something), recall_micro, recall_macro. A precision of nothing retrieved is
     None. Every recall that is a mean over queries is taken over the queries with a relevant item; it is 0 if
     there are none.
@@ -68,7 +68,7 @@ class Totals:
 
 
 def curve_ranks(depth: int) -> np.ndarray:
-    """Return the ranks at which curves are held, int64 ascending: 1..100, then log-spaced up to ``depth``."""
+    """Return the ranks at which curves have points, int64 ascending: 1..100, then log-spaced up to ``depth``."""
     if depth <= DENSE:
         return np.arange(1, depth + 1, dtype=np.int64)
     sparse = np.rint(np.geomspace(DENSE, depth, CURVE_POINTS - DENSE + 1)).astype(np.int64)
@@ -123,14 +123,14 @@ def _denominators(protocol: Protocol, n_relevant: np.ndarray, ks: tuple[int, ...
 
 
 def _by_radius(totals: Totals, n_some: int) -> dict[str, list[Any]]:
-    retrieved, found = totals.pairs
+    retrieved, relevant = totals.pairs
     precision, nonempty, recall = totals.shares
     all_relevant = max(1, int(totals.n_relevant.sum()))
     return {
         "radius": list(range(totals.bits + 1)),
-        "precision_micro": _quotients(found, retrieved),
+        "precision_micro": _quotients(relevant, retrieved),
         "precision_macro": _quotients(precision, nonempty),
-        "recall_micro": (found / all_relevant).tolist(),
+        "recall_micro": (relevant / all_relevant).tolist(),
         "recall_macro": (recall / n_some).tolist(),
     }
 

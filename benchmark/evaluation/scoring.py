@@ -11,7 +11,7 @@ from numba import njit
 
 Array = np.ndarray
 
-DIRECT = 16  # positions up to which a harmonic sum is taken term by term, against cancellation; ours
+DIRECT = 16  # positions up to which a harmonic sum is taken term by term, against cancellation; our choice
 
 
 def harmonic_numbers(n: int) -> np.ndarray:
@@ -166,11 +166,11 @@ def score_expected(
         for b in range(counts.shape[1]):
             size = counts[q, b]
             while p < points.shape[0] and points[p] <= before + size:
-                found = hits_before
+                hits_at_point = hits_before
                 if size:
-                    found += hits[q, b] * (points[p] - before) / size
-                curve[0, p] += found
-                curve[1, p] += found / n_relevant[q]
+                    hits_at_point += hits[q, b] * (points[p] - before) / size
+                curve[0, p] += hits_at_point
+                curve[1, p] += hits_at_point / n_relevant[q]
                 p += 1
             before += size
             hits_before += hits[q, b]
@@ -188,16 +188,16 @@ def score_radius(
     """
     for q in range(n_relevant.shape[0]):
         retrieved = 0
-        found = 0
+        relevant = 0
         for b in range(counts.shape[1]):
             retrieved += counts[q, b]
-            found += hits[q, b]
+            relevant += hits[q, b]
             if b % step == 0:
                 radius = b // step
                 pairs[0, radius] += retrieved
-                pairs[1, radius] += found
+                pairs[1, radius] += relevant
                 if retrieved:
-                    shares[0, radius] += found / retrieved
+                    shares[0, radius] += relevant / retrieved
                     shares[1, radius] += 1
                 if n_relevant[q]:
-                    shares[2, radius] += found / n_relevant[q]
+                    shares[2, radius] += relevant / n_relevant[q]

@@ -15,20 +15,20 @@ import numpy as np
 from benchmark.errors import BadInput
 
 RESAMPLES = 2_000
-"""Bootstrap rounds (ours): the ends of a 95 % interval then move by a few hundredths of its width between seeds."""
+"""Bootstrap rounds (our choice): between seeds, the ends of a 95 % interval move by a few hundredths of its width."""
 PERMUTATIONS = 10_000
-"""Random sign flips (ours): the smallest p is 1e-4, which leaves room for the correction for some hundred pairs."""
+"""Random sign flips (our choice): the smallest p is 1e-4, which leaves room to correct for some hundred pairs."""
 LEVEL = 0.95
 BLOCK = 2**25
-"""Bytes of the weights that are held at a time."""
+"""Bytes of the weights that are in memory at a time (our choice)."""
 TIE = 1e-12
 """Sums that differ by less than this share of their terms' absolute sum are equal: the difference is rounding."""
 
 
 def mean_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:
     """Return mean and sample deviation (n - 1); no mean of nothing, and no deviation of fewer than two values."""
-    held = [float(value) for value in values]
-    return fmean(held) if held else None, stdev(held) if len(held) > 1 else None
+    numbers = [float(value) for value in values]
+    return fmean(numbers) if numbers else None, stdev(numbers) if len(numbers) > 1 else None
 
 
 def resampled_means(scores: np.ndarray, *, rounds: int = RESAMPLES, seed: int) -> np.ndarray:
@@ -166,13 +166,15 @@ def friedman(scores: np.ndarray) -> tuple[float, float]:
     """
     from scipy.stats import chi2
 
-    found = ranks(scores)
-    cells, methods = found.shape
-    ties = sum(int((counts**3 - counts).sum()) for counts in (np.unique(row, return_counts=True)[1] for row in found))
+    cell_ranks = ranks(scores)
+    cells, methods = cell_ranks.shape
+    ties = sum(
+        int((counts**3 - counts).sum()) for counts in (np.unique(row, return_counts=True)[1] for row in cell_ranks)
+    )
     spread = 1 - ties / (cells * methods * (methods**2 - 1)) if methods > 1 else 0.0
     if spread <= 0:
         return 0.0, 1.0
-    total = float((found.sum(axis=0) ** 2).sum())
+    total = float((cell_ranks.sum(axis=0) ** 2).sum())
     statistic = (12 / (cells * methods * (methods + 1)) * total - 3 * cells * (methods + 1)) / spread
     return statistic, float(chi2.sf(statistic, methods - 1))
 
@@ -207,6 +209,6 @@ def _random_flips(n: int, rounds: int, seed: int) -> Iterator[np.ndarray]:
     words = -(-n // 64)
     for start in range(0, rounds, len(flips)):
         block = flips[: rounds - start]
-        drawn = rng.integers(0, 2**64, (len(block), words), np.uint64).astype("<u8").view(np.uint8)
-        block[:] = np.unpackbits(drawn, axis=1, count=n)
+        octets = rng.integers(0, 2**64, (len(block), words), np.uint64).astype("<u8").view(np.uint8)
+        block[:] = np.unpackbits(octets, axis=1, count=n)
         yield block

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
+import torch
+from torch import Tensor, nn
+
+from benchmark import machine
 from benchmark.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
 
 SOURCES = {
     "hf": "benchmark.extraction.backbones_transformers",
@@ -33,7 +33,7 @@ Pooling = Literal["pooler", "cls", "mean"]
 PRECISIONS = ("fp32", "fp16", "bf16", "auto")
 FORMS = "hf:NAME@REVISION, a folder with a model, timm:NAME, torchvision:NAME@WEIGHTS or py:PACKAGE.MODULE:FUNCTION"
 CPU_BATCH, GPU_BATCH = 16, 128
-"""Frames per pass through the network (ours)."""
+"""Frames per pass through the network (our choice)."""
 
 
 class Backbone(ABC):
@@ -121,22 +121,20 @@ def _how_to_install(package: str) -> str:
     return "pip install -e '.[extract]'" if package in extra else f"pip install {package}"
 
 
-def resolve_precision(asked: str, device: torch.device) -> str:
-    """Return ``fp32``, ``fp16`` or ``bf16``; raises BadInput where the device does not do what is asked.
+def resolve_precision(name: str, device: torch.device) -> str:
+    """Return ``fp32``, ``fp16`` or ``bf16``; raises BadInput where the device cannot compute in that precision.
 
     ``auto`` is fp16 on a GPU, bf16 on a processor with instructions for it, else fp32.
     """
-    from benchmark.machine import has_fast_bf16
-
-    if asked not in PRECISIONS:
-        raise BadInput(f"unknown precision '{asked}'; {nearest(asked, PRECISIONS)}")
-    if asked == "fp16" and device.type == "cpu":
+    if name not in PRECISIONS:
+        raise BadInput(f"unknown precision '{name}'; {nearest(name, PRECISIONS)}")
+    if name == "fp16" and device.type == "cpu":
         raise BadInput("fp16 is for GPUs", next_step="use bf16, fp32 or auto")
-    if asked != "auto":
-        return asked
+    if name != "auto":
+        return name
     if device.type == "cuda":
         return "fp16"
-    return "bf16" if has_fast_bf16(device) else "fp32"
+    return "bf16" if machine.has_fast_bf16(device) else "fp32"
 
 
 class NetworkBackbone(Backbone):
@@ -159,8 +157,6 @@ class NetworkBackbone(Backbone):
 
         network: float ``(n, 3, h, w)`` to ``(n, dim)``, or to ``(n, dim, h', w')``, which is averaged over space.
         """
-        import torch
-
         self.spec, self.precision, self._device = spec.text, precision, device
         self.batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         self._type = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
@@ -183,31 +179,25 @@ class NetworkBackbone(Backbone):
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the network's output in passes of ``batch`` frames."""
-        import torch
-
         with torch.inference_mode():
             passes = [self._pass(part) for part in inputs.split(self.batch) if len(part)]
-            found = torch.cat(passes) if passes else torch.empty(0, self.dim)
-        if not torch.isfinite(found).all():
+            values = torch.cat(passes) if passes else torch.empty(0, self.dim)
+        if not torch.isfinite(values).all():
             raise BadInput(
                 f"backbone '{self.spec}' returned a value that is not finite in {self.precision}",
                 next_step="its weights are damaged" if self.precision == "fp32" else "use --precision fp32",
             )
-        return found.clone()  # outside of inference mode: an ordinary tensor
+        return values.clone()  # outside of inference mode: an ordinary tensor
 
     def _pass(self, inputs: Tensor) -> Tensor:
-        import torch
-
         moved = inputs.to(self._device, self._type, non_blocking=True)
         short = self.batch - len(inputs)
         filled = torch.cat([moved, moved[-1:].expand(short, -1, -1, -1)]) if short else moved
-        found = self._network(filled.contiguous(memory_format=torch.channels_last))[: len(inputs)].float()
-        return (found if found.ndim < 3 else found.flatten(2).mean(2)).cpu()
+        values = self._network(filled.contiguous(memory_format=torch.channels_last))[: len(inputs)].float()
+        return (values if values.ndim < 3 else values.flatten(2).mean(2)).cpu()
 
     def _try_out(self) -> int:
         """Return the values per frame; raises BadInput where the network takes no pictures or draws random numbers."""
-        import torch
-
         picture = torch.arange(64 * 96 * 3).remainder_(251).to(torch.uint8).view(1, 3, 64, 96)
         try:
             with torch.random.fork_rng(), torch.inference_mode():
@@ -232,16 +222,10 @@ def digest_of_weights(network: nn.Module) -> str:
     """Return the hex digest of names and values of all parameters and buffers."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(network.state_dict().items()):
-        held = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(held.shape)} {held.dtype} ".encode())
-        digest.update(held.flatten().view(_bytes()).numpy().data)
+        values = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(values.shape)} {values.dtype} ".encode())
+        digest.update(values.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _bytes() -> torch.dtype:
-    import torch
-
-    return torch.uint8
 
 
 @contextmanager

@@ -11,8 +11,9 @@ import hashlib
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from torch import nn
 
 from benchmark.errors import BadInput
@@ -25,9 +26,6 @@ from benchmark.extraction.backbones import (
     refuse_pooling,
 )
 from benchmark.extraction.preprocessing import Preprocessing
-
-if TYPE_CHECKING:
-    import torch
 
 
 def open_source(spec: Spec, device: torch.device, precision: str) -> Backbone:
@@ -56,15 +54,15 @@ def _function(spec: Spec) -> Callable[[], Any]:
     if not colon or not name.isidentifier():
         raise BadInput(f"backbone '{spec.text}' names no function", expected="py:PACKAGE.MODULE:FUNCTION")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        function = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
         raise BadInput(
             f"backbone '{spec.text}': '{module}' cannot be imported ({first_line(error)})",
             next_step="start in the folder that holds it, or name it in PYTHONPATH",
         ) from error
-    if not callable(found):
+    if not callable(function):
         raise BadInput(f"backbone '{spec.text}': '{module}' has no function '{name}'")
-    return found
+    return function
 
 
 def _digest_of_source(network: nn.Module) -> str:

@@ -5,9 +5,10 @@ Features are what the model's classifier would see; the preprocessing is that of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import timm
+import torch
 
 from benchmark.errors import BadInput
 from benchmark.extraction.backbones import (
@@ -19,9 +20,6 @@ from benchmark.extraction.backbones import (
     refuse_pooling,
 )
 from benchmark.extraction.preprocessing import Interpolation, Preprocessing
-
-if TYPE_CHECKING:
-    import torch
 
 INTERPOLATIONS: dict[str, Interpolation] = {
     "bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest-exact", "lanczos": "lanczos",

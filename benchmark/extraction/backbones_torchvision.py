@@ -5,17 +5,15 @@ Features are what the last linear layer would see; the preprocessing is that of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 import torchvision
 from torch import nn
 
 from benchmark.errors import BadInput
 from benchmark.extraction.backbones import NetworkBackbone, Spec, first_line, only_tensors, refuse_pooling
 from benchmark.extraction.preprocessing import Interpolation, Preprocessing
-
-if TYPE_CHECKING:
-    import torch
 
 HEADS = ("fc", "classifier", "heads", "head")
 """Attributes of torchvision's classifiers that hold their last layers."""

@@ -12,14 +12,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from benchmark.errors import BadInput
 from benchmark.extraction.backbones import NetworkBackbone, Pooling, Spec, first_line
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
+from benchmark.extraction.processor import preprocessing_of
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 SETTINGS = (CONFIG, PREPROCESSOR, "processor_config.json")
@@ -35,7 +35,6 @@ _hiding = threading.Lock()
 def open_source(spec: Spec, device: torch.device, precision: str) -> NetworkBackbone:
     """Open a model of the hub, of its cache, or of a folder; raises BadInput."""
     transformers = import_transformers()
-    from benchmark.extraction.processor import preprocessing_of
 
     folder, where = _locate(spec)
     config = _config(transformers, spec, folder)
@@ -63,15 +62,15 @@ def import_transformers() -> ModuleType:
         import transformers
         from transformers.utils import import_utils
 
-        ours, known = sys.modules.get("datasets"), "datasets" in sys.modules
+        own_package, is_imported = sys.modules.get("datasets"), "datasets" in sys.modules
         sys.modules["datasets"] = None  # type: ignore[assignment]  # what importlib takes for "not there"
         try:
             import_utils.is_datasets_available.cache_clear()
             import_utils.is_datasets_available()
         finally:
             del sys.modules["datasets"]
-            if known and ours is not None:
-                sys.modules["datasets"] = ours
+            if is_imported and own_package is not None:
+                sys.modules["datasets"] = own_package
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
     return transformers
@@ -150,14 +149,14 @@ def _config(transformers: ModuleType, spec: Spec, folder: Path) -> Any:
 
 def _declared(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        declared = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return declared if isinstance(declared, dict) else {}
 
 
 def _is_dual(config: Any) -> bool:
-    """Tell whether the model has a tower for texts beside the one for pictures, as CLIP has."""
+    """Return whether the model has a tower for texts beside the one for pictures, as CLIP has."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
 
     return config.model_type in MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES
@@ -179,10 +178,8 @@ def _check_takes_pictures(spec: Spec, config: Any, dual: bool) -> None:
 
 def _load(transformers: ModuleType, spec: Spec, folder: Path, config: Any) -> tuple[nn.Module, list[str]]:
     """Return the model in float32 and the parameters that its checkpoint lacks."""
-    import torch
-
     try:
-        model, found = transformers.AutoModel.from_pretrained(
+        model, loading = transformers.AutoModel.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -197,7 +194,7 @@ def _load(transformers: ModuleType, spec: Spec, folder: Path, config: Any) -> tu
             file=folder,
             expected="model.safetensors, or pytorch_model.bin with nothing but tensors",
         ) from error
-    lacking = sorted(name for name in found["missing_keys"] if not name.endswith(UNUSED))
+    lacking = sorted(name for name in loading["missing_keys"] if not name.endswith(UNUSED))
     without = [name for name in lacking if not _in_pooler(name)]
     if without:
         raise BadInput(
@@ -242,8 +239,6 @@ def _has_pooler(spec: Spec, tower: nn.Module) -> bool:
 
 def _answer(spec: Spec, tower: nn.Module) -> Any:
     """Return what the model says of one black picture of its size."""
-    import torch
-
     size = getattr(tower.config, "image_size", None) or 224
     height, width = (size, size) if isinstance(size, int) else tuple(size)
     try:
@@ -254,8 +249,6 @@ def _answer(spec: Spec, tower: nn.Module) -> Any:
 
 
 def _network(model: nn.Module, pooling: str, class_tokens: int) -> Any:
-    from torch import nn
-
     class Pooled(nn.Module):
         """``(n, 3, h, w)`` to ``(n, dim)``."""
 
@@ -265,8 +258,8 @@ def _network(model: nn.Module, pooling: str, class_tokens: int) -> Any:
 
         def forward(self, pictures: Tensor) -> Tensor:
             if pooling == "embedding":
-                found = self.model.get_image_features(pixel_values=pictures)  # type: ignore[operator]
-                return found if hasattr(found, "ndim") else found.pooler_output
+                embedding = self.model.get_image_features(pixel_values=pictures)  # type: ignore[operator]
+                return embedding if hasattr(embedding, "ndim") else embedding.pooler_output
             answer = self.model(pixel_values=pictures)
             if pooling == "pooler":
                 return answer.pooler_output.flatten(1)

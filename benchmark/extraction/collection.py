@@ -41,7 +41,7 @@ def collect(folder: Path, leave_out: Path) -> list[Video]:
     """
     if not folder.is_dir():
         raise BadInput("no such folder", file=folder, next_step="correct --videos")
-    found: list[Video] = []
+    videos: list[Video] = []
     seen: set[Path] = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         here = Path(place).resolve()
@@ -49,15 +49,15 @@ def collect(folder: Path, leave_out: Path) -> list[Video]:
         seen.add(here)
         names = [name for name in (*files, *folders) if entered and _is_video(name)]
         folders[:] = [name for name in folders if entered and not name.startswith(".") and name not in names]
-        found += [_video(folder, Path(place) / name) for name in names]
-    if not found:
+        videos += [_video(folder, Path(place) / name) for name in names]
+    if not videos:
         raise BadInput(
             "holds no video",
             file=folder,
             expected=f"files that end in {', '.join(sorted(ENDINGS))}",
             next_step="correct --videos",
         )
-    return sorted(found, key=lambda video: video.name)
+    return sorted(videos, key=lambda video: video.name)
 
 
 def _is_video(name: str) -> bool:
@@ -79,16 +79,16 @@ def read_table(path: Path, column: str, videos: Sequence[Video]) -> tuple[dict[s
     its path below the folder or, where only one video has them, by its file name, with or without ending. The second
     result counts the rows that name no video of the folder. Raises BadInput where that is all of them.
     """
-    known = _ways_to_name(videos)
+    ways = _ways_to_name(videos)
     values: dict[str, list[str]] = {}
     unknown = rows = 0
     for line, row in _rows(path, column):
         rows += 1
-        said = (row["video"] or "").strip()
-        names = known.get(said, [])
+        name_in_table = (row["video"] or "").strip()
+        names = ways.get(name_in_table, [])
         if len(names) > 1:
             raise BadInput(
-                f"line {line}: several videos are called '{said}'",
+                f"line {line}: several videos are called '{name_in_table}'",
                 file=path,
                 found=", ".join(names[:3]),
                 next_step="write the path below the folder",
@@ -104,7 +104,7 @@ def read_table(path: Path, column: str, videos: Sequence[Video]) -> tuple[dict[s
             file=path,
             key="video",
             expected=f"names such as '{videos[0].name}'",
-            found=f"'{said}'" if rows else "no row",
+            found=f"'{name_in_table}'" if rows else "no row",
         )
     return values, unknown
 

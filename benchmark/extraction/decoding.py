@@ -15,22 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+import av
+import av.logging
 import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from benchmark.extraction.timeline import Timeline, timeline
 
-if TYPE_CHECKING:
-    import av
-    from av.container import InputContainer
-    from av.video.stream import VideoStream
-
 ENDS_EARLY = 0.95
-"""A Matroska file whose packets end before this share of the duration in its header is cut short (ours)."""
+"""A Matroska file whose packets end before this share of the duration in its header is cut short (our choice)."""
 
 
-class Unreadable(Exception):
+class UnreadableVideo(Exception):
     """A file that gives no clip, with the reason."""
 
 
@@ -60,15 +61,15 @@ class _Listing:
 
 @dataclass
 class _Pass:
-    """What one decoding pass found: the frames' times, those that were kept, and what stopped it before the end."""
+    """The outcome of one decoding pass: the frames' times, the wanted frames by position, and what stopped it early."""
 
     timeline: Timeline | None
-    kept: dict[int, np.ndarray]
+    frames: dict[int, np.ndarray]
     damage: str
 
 
 def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
-    """Return ``count`` frames of a video by ``timeline.RULE``; raises Unreadable with the reason.
+    """Return ``count`` frames of a video by ``timeline.RULE``; raises UnreadableVideo with the reason.
 
     A file that cannot be decoded to its end, has damaged frames, or fewer frames than its header says is unreadable,
     unless ``allow_partial``: then the frames before the first damage are the video. Frames are turned and mirrored as
@@ -76,35 +77,32 @@ def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
     middle has the size of its first sampled frame. Safe to call from several threads.
     """
     if path.is_dir():
-        raise Unreadable("is a folder, not a file")
+        raise UnreadableVideo("is a folder, not a file")
     try:
         if not path.stat().st_size:
-            raise Unreadable("is empty (0 bytes)")
+            raise UnreadableVideo("is empty (0 bytes)")
         listing = _list(path)
         guess = () if listing.timeline is None else listing.timeline.sample(count)
-        found = _decode(path, set(map(int, guess)))
-        damage = "; ".join(filter(None, (listing.damage, found.damage)))
-        if found.timeline is None:
-            raise Unreadable(f"no frame can be decoded{f': {damage}' if damage else ''}")
+        decoded = _decode(path, set(map(int, guess)))
+        damage = "; ".join(filter(None, (listing.damage, decoded.damage)))
+        if decoded.timeline is None:
+            raise UnreadableVideo(f"no frame can be decoded{f': {damage}' if damage else ''}")
         if damage and not allow_partial:
-            raise Unreadable(damage)
-        chosen = found.timeline.sample(count)
+            raise UnreadableVideo(damage)
+        chosen = decoded.timeline.sample(count)
         wanted = set(map(int, chosen))
-        if not wanted <= found.kept.keys():
-            found = _decode(path, wanted, len(found.timeline))
+        if not wanted <= decoded.frames.keys():
+            decoded = _decode(path, wanted, len(decoded.timeline))
     except OSError as error:
-        raise Unreadable(_told(error)) from error
-    assert found.timeline is not None
-    frames = np.stack([found.kept[int(place)] for place in chosen])
-    return Clip(frames, len(found.timeline), found.timeline.seconds, damage)
+        raise UnreadableVideo(_reason(error)) from error
+    assert decoded.timeline is not None
+    frames = np.stack([decoded.frames[int(place)] for place in chosen])
+    return Clip(frames, len(decoded.timeline), decoded.timeline.seconds, damage)
 
 
 @functools.cache
 def library_versions() -> str:
     """Return the decoder's name and versions, and silence what FFmpeg prints about damaged files."""
-    import av
-    import av.logging
-
     av.logging.set_level(None)
     numbers = av.library_versions["libavcodec"]
     return f"PyAV {av.__version__}, libavcodec {'.'.join(map(str, numbers))}"
@@ -113,27 +111,23 @@ def library_versions() -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     library_versions()
-    import av
-    from av.stream import Disposition
 
     try:
         container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        raise Unreadable(f"is no video that FFmpeg reads ({_told(error)})") from error
+        raise UnreadableVideo(f"is no video that FFmpeg reads ({_reason(error)})") from error
     with container:
         streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
-            raise Unreadable("has no video stream" + (", only sound" if container.streams.audio else ""))
+            raise UnreadableVideo("has no video stream" + (", only sound" if container.streams.audio else ""))
         stream = streams[0]
         if stream.codec_context is None:
-            raise Unreadable(f"has a video stream of a codec that this FFmpeg does not decode ({stream.type})")
+            raise UnreadableVideo(f"has a video stream of a codec that this FFmpeg does not decode ({stream.type})")
         stream.codec_context.thread_count = 1
         yield container, stream
 
 
 def _list(path: Path) -> _Listing:
-    import av
-
     times: list[int | None] = []
     durations: list[int | None] = []
     packets, ends, damage = 0, 0.0, ""
@@ -149,7 +143,7 @@ def _list(path: Path) -> _Listing:
                     times.append(packet.pts)
                     durations.append(packet.duration)
         except (av.FFmpegError, ValueError) as error:
-            damage = f"reading fails after {packets} frames ({_told(error)})"
+            damage = f"reading fails after {packets} frames ({_reason(error)})"
         promised = stream.frames
         if not damage and packets < promised - 1:
             damage = f"is cut short: its header says {promised} frames, it holds {packets}"
@@ -161,12 +155,9 @@ def _list(path: Path) -> _Listing:
 
 def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
     """Decode up to the first damage, or ``limit`` frames, and keep the frames at the ``wanted`` positions."""
-    import av
-    from av.video.reformatter import VideoReformatter
-
     times: list[int | None] = []
     durations: list[int | None] = []
-    kept: dict[int, np.ndarray] = {}
+    frames: dict[int, np.ndarray] = {}
     size: tuple[int, int] | None = None
     convert = VideoReformatter().reformat
     damage = ""
@@ -180,12 +171,12 @@ def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
                 if len(times) in wanted:
                     size = size or (frame.width, frame.height)
                     # one thread: FFmpeg's own would wait for a core that the backbone works on
-                    kept[len(times)] = _upright(frame, convert(frame, *size, "rgb24", threads=1).to_ndarray())
+                    frames[len(times)] = _upright(frame, convert(frame, *size, "rgb24", threads=1).to_ndarray())
                 times.append(frame.pts)
                 durations.append(frame.duration)
         except (av.FFmpegError, ValueError) as error:
-            damage = f"decoding fails after {len(times)} frames ({_told(error)})"
-        return _Pass(_timeline(times, durations, stream), kept, damage)
+            damage = f"decoding fails after {len(times)} frames ({_reason(error)})"
+        return _Pass(_timeline(times, durations, stream), frames, damage)
 
 
 def _timeline(times: list[int | None], durations: list[int | None], stream: VideoStream) -> Timeline | None:
@@ -209,6 +200,6 @@ def _upright(frame: av.VideoFrame, pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """Return what went wrong, without the path that the caller names."""
     return str(getattr(error, "strerror", None) or error)

@@ -1,4 +1,4 @@
-"""One extraction: what is asked for, what is left to do, doing it, and the files at the end."""
+"""One extraction: its plan, the work that is left, and the files at the end."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from benchmark.dataset import SPLITS
 from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video, collect
 from benchmark.extraction.labels import Labels, read_labels
-from benchmark.extraction.output import Dataset, Row, attributes, write_dataset, write_table
-from benchmark.extraction.pipeline import Augment, Busy, Outcome, Recipe, extract
+from benchmark.extraction.output import ExtractedDataset, TableRow, attributes, write_dataset, write_table
+from benchmark.extraction.pipeline import Augment, ClipRecipe, StageTimes, VideoOutcome, extract
 from benchmark.extraction.splits import Splits, draw_splits, read_groups, read_splits
 from benchmark.extraction.timeline import RULE
-from benchmark.extraction.work import Entry, WorkArea
+from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from benchmark.extraction.backbones import Backbone
 
 SHARD_BYTES, SHARD_SECONDS = 16 * 2**20, 10.0
-"""A batch of finished videos is written when it has this size, or its first video is this old (ours)."""
+"""A batch of finished videos is written when it has this size, or its first video is this old (our choice)."""
 
 REPORT = "extract.json"
 FULL = "make room; the same command goes on with the videos that are left"
@@ -43,8 +43,8 @@ class Views:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is asked for, read and checked. ``notes``: sentences for the user about the tables and the labels."""
+class ExtractionPlan:
+    """The videos, labels and splits of a call, checked. ``notes``: sentences for the user about tables and labels."""
 
     videos: Sequence[Video]
     labels: Labels
@@ -55,12 +55,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of it. ``rows``: one per video of a split; ``new``: videos that this call extracted."""
+    """The outcome of a call. ``rows``: one per video of a split; ``new``: videos that this call extracted."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     splits: Splits
     new: int
-    busy: Busy
+    busy: StageTimes
     wall: float
     missing: Sequence[str]
 
@@ -69,12 +69,12 @@ class Report:
         return sum(row.status == status for row in self.rows)
 
 
-def plan(
+def make_plan(
     folder: Path, out: Path, labels: Path | None, splits: Path | None, groups: Path | None, share: float, seed: int
-) -> Plan:
+) -> ExtractionPlan:
     """Collect the videos and decide on labels and splits; raises BadInput."""
     videos = collect(folder, out)
-    said, strangers = read_labels(videos, labels)
+    video_labels, strangers = read_labels(videos, labels)
     notes = _strangers(labels, strangers)
     grouped, strangers = read_groups(videos, groups)
     notes += _strangers(groups, strangers)
@@ -82,19 +82,19 @@ def plan(
         chosen, strangers = read_splits(videos, splits)
         notes += _strangers(splits, strangers)
     else:
-        chosen = draw_splits(videos, said, grouped, share, seed)
+        chosen = draw_splits(videos, video_labels, grouped, share, seed)
     used = {name for names in chosen.values() for name in names}
     if len(used) < len(videos):
         notes.append(f"{len(videos) - len(used):,} videos of the folder are in no split and are left out")
-    without = sum(not said.of.get(name) for name in used)
-    if not said.classes:
+    without = sum(not video_labels.of.get(name) for name in used)
+    if not video_labels.classes:
         notes.append(
             "no video has a label: methods can be trained and videos encoded, but every score will be 0; "
             "give --labels, or lay the videos in one folder per class"
         )
     elif without:
         notes.append(f"{without:,} videos have no label and are relevant to nothing")
-    return Plan([video for video in videos if video.name in used], said, chosen, grouped, notes)
+    return ExtractionPlan([video for video in videos if video.name in used], video_labels, chosen, grouped, notes)
 
 
 def _strangers(table: Path | None, count: int) -> list[str]:
@@ -102,7 +102,7 @@ def _strangers(table: Path | None, count: int) -> list[str]:
 
 
 def run(
-    asked: Plan, out: Path, backbone: Backbone, views: Views | None, recipe: Recipe, seed: int, dtype: str
+    plan: ExtractionPlan, out: Path, backbone: Backbone, views: Views | None, recipe: ClipRecipe, seed: int, dtype: str
 ) -> Report:
     """Extract what is missing and write the dataset; raises BadInput.
 
@@ -114,30 +114,35 @@ def run(
     if views is not None:
         make = views.make
         augment = lambda frames, name, view: make(frames, seed, name, view)  # noqa: E731
-    began, busy = time.perf_counter(), Busy()
+    began, busy = time.perf_counter(), StageTimes()
     with writing_to(out, FULL), WorkArea.opened(out, settings, dtype) as work:
-        failed, new = _extract(asked.videos, work, backbone, augment, recipe, busy)
+        failed, new = _extract(plan.videos, work, backbone, augment, recipe, busy)
         wall = time.perf_counter() - began
-        rows = [_row(video, work, failed.get(video.name, "")) for video in asked.videos]
+        rows = [_row(video, work, failed.get(video.name, "")) for video in plan.videos]
         done = {row.name for row in rows if row.entry is not None}
-        splits = {split: [name for name in names if name in done] for split, names in asked.splits.items()}
+        splits = {split: [name for name in names if name in done] for split, names in plan.splits.items()}
         missing = [split for split in SPLITS if not splits[split]]
         if not missing:
             described = attributes(settings, backbone.spec)
-            write_dataset(Dataset(out, splits, asked.labels, asked.groups, described, recipe.thumbnails), work)
-        write_table(out, rows, asked.splits, asked.labels)
+            write_dataset(ExtractedDataset(out, splits, plan.labels, plan.groups, described, recipe.thumbnails), work)
+        write_table(out, rows, plan.splits, plan.labels)
         report = Report(rows, splits, new, busy, wall, missing)
-        write_json(out / REPORT, _told(report, settings, recipe))
+        write_json(out / REPORT, _report_json(report, settings, recipe))
     return report
 
 
 def _extract(
-    videos: Sequence[Video], work: WorkArea, backbone: Backbone, augment: Augment | None, recipe: Recipe, busy: Busy
+    videos: Sequence[Video],
+    work: WorkArea,
+    backbone: Backbone,
+    augment: Augment | None,
+    recipe: ClipRecipe,
+    busy: StageTimes,
 ) -> tuple[dict[str, str], int]:
     """Extract what the work area lacks; return the reasons of those that failed, and how many were extracted anew."""
-    todo = [(video, known) for video in videos for fresh, known in [_known(video, work, recipe)] if not fresh]
+    todo = [(video, entry) for video in videos for fresh, entry in [_earlier(video, work, recipe)] if not fresh]
     failed: dict[str, str] = {}
-    batch: list[tuple[Entry, np.ndarray, bytes]] = []
+    batch: list[tuple[VideoEntry, np.ndarray, bytes]] = []
     new, began = 0, time.monotonic()
     with Progress("extract") as progress:
         progress.phase(f"{len(todo):,} of {len(videos):,}", len(todo))
@@ -149,7 +154,7 @@ def _extract(
                     continue
                 began = began if batch else time.monotonic()
                 batch.append(_item(outcome, outcome.entry, work))
-                new += not outcome.kept
+                new += not outcome.is_unchanged
                 full = sum(features.nbytes for _, features, _ in batch) >= SHARD_BYTES
                 if full or time.monotonic() - began >= SHARD_SECONDS:
                     work.add(batch)
@@ -159,8 +164,8 @@ def _extract(
     return failed, new
 
 
-def _known(video: Video, work: WorkArea, recipe: Recipe) -> tuple[bool, Entry | None]:
-    """Say whether a video's features are of the file as it is, and what is known of an earlier state of it."""
+def _earlier(video: Video, work: WorkArea, recipe: ClipRecipe) -> tuple[bool, VideoEntry | None]:
+    """Return whether a video's features are of the file as it is, and the entry of an earlier call, if any."""
     entry = work.entries.get(video.name)
     if video.problem or entry is None:
         return False, None
@@ -173,8 +178,8 @@ def _known(video: Video, work: WorkArea, recipe: Recipe) -> tuple[bool, Entry | 
     return (state.st_size, state.st_mtime_ns) == (entry.size, entry.mtime_ns), entry
 
 
-def _item(outcome: Outcome, entry: Entry, work: WorkArea) -> tuple[Entry, np.ndarray, bytes]:
-    if outcome.kept:
+def _item(outcome: VideoOutcome, entry: VideoEntry, work: WorkArea) -> tuple[VideoEntry, np.ndarray, bytes]:
+    if outcome.is_unchanged:
         return entry, work.features(entry.name), work.thumbnail(entry.name)
     features = outcome.features
     assert features is not None
@@ -186,27 +191,27 @@ def _item(outcome: Outcome, entry: Entry, work: WorkArea) -> tuple[Entry, np.nda
     return entry, features, outcome.thumbnail
 
 
-def _row(video: Video, work: WorkArea, reason: str) -> Row:
+def _row(video: Video, work: WorkArea, reason: str) -> TableRow:
     entry = None if reason else work.entries[video.name]
     if entry is None:
-        return Row(video.name, "failed", reason, None)
-    return Row(video.name, "partial" if entry.damage else "ok", entry.damage, entry)
+        return TableRow(video.name, "failed", reason, None)
+    return TableRow(video.name, "partial" if entry.damage else "ok", entry.damage, entry)
 
 
-def _settings(backbone: Backbone, views: Views | None, recipe: Recipe, seed: int, dtype: str) -> dict[str, Any]:
+def _settings(backbone: Backbone, views: Views | None, recipe: ClipRecipe, seed: int, dtype: str) -> dict[str, Any]:
     """Return what decides the numbers; the views' seed only where there are views to draw."""
-    drawn = {} if views is None else {"views_seed": seed, "views_recipe": views.version}
+    of_views = {} if views is None else {"views_seed": seed, "views_recipe": views.version}
     return {
         "backbone": dict(backbone.identity),
         "frames": recipe.frames,
         "sampling": RULE,
         "views": recipe.views,
         "dtype": dtype,
-        **drawn,
+        **of_views,
     }
 
 
-def _told(report: Report, settings: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+def _report_json(report: Report, settings: dict[str, Any], recipe: ClipRecipe) -> dict[str, Any]:
     return {
         "settings": settings,
         "videos": {status: report.count(status) for status in ("ok", "partial", "failed")},

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from benchmark import __version__
@@ -21,7 +22,7 @@ from benchmark.extraction.collection import SEPARATOR
 from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
-from benchmark.extraction.work import Entry, WorkArea
+from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.files.arrays import save_array
 from benchmark.groups import FILE as GROUPS
 from benchmark.groups import NEEDED
@@ -31,7 +32,7 @@ TABLE, PREVIEWS, CONTENT = "extract.csv", "previews", "content"
 
 
 @dataclass(frozen=True)
-class Dataset:
+class ExtractedDataset:
     """What is written. attributes: how every feature was made, as text; splits: names of finished videos only.
 
     groups: video name -> group, for those that have one.
@@ -50,7 +51,7 @@ class Dataset:
         return {name: next(other for other in SPLITS if self.splits[other] == self.splits[name]) for name in SPLITS}
 
 
-def write_dataset(dataset: Dataset, work: WorkArea) -> None:
+def write_dataset(dataset: ExtractedDataset, work: WorkArea) -> None:
     """Write the files of all splits, and ``dataset.toml`` last: without it the folder does not open.
 
     A feature file that holds the same already is kept. Raises OSError.
@@ -72,14 +73,14 @@ def write_dataset(dataset: Dataset, work: WorkArea) -> None:
     write_declaration(out, _declaration(dataset, owners), "extract")
 
 
-def _write_split(dataset: Dataset, split: str, work: WorkArea) -> None:
+def _write_split(dataset: ExtractedDataset, split: str, work: WorkArea) -> None:
     path, names = dataset.out / f"{split}.h5", dataset.splits[split]
     entries = [work.entries[name] for name in names]
     attributes = {**dataset.attributes, "software": " | ".join(sorted({entry.made_with for entry in entries}))}
-    known = [
+    contents = [
         [entry.name, entry.sha256, entry.frames, entry.seconds, entry.damage, entry.made_with] for entry in entries
     ]
-    attributes[CONTENT] = hashlib.sha256(json.dumps([attributes, known]).encode()).hexdigest()
+    attributes[CONTENT] = hashlib.sha256(json.dumps([attributes, contents]).encode()).hexdigest()
     if _content(path) == attributes[CONTENT]:
         return
     views, frames, dim = work.features(names[0]).shape
@@ -93,10 +94,8 @@ def _write_split(dataset: Dataset, split: str, work: WorkArea) -> None:
         _describe(temporary, entries)
 
 
-def _describe(path: Path, entries: Sequence[Entry]) -> None:
+def _describe(path: Path, entries: Sequence[VideoEntry]) -> None:
     """Add what is known of each video, in the order of the features."""
-    import h5py
-
     with h5py.File(path, "r+") as file:
         for key, values in {
             "video": [entry.name for entry in entries],
@@ -108,7 +107,7 @@ def _describe(path: Path, entries: Sequence[Entry]) -> None:
         file["video_seconds"] = np.array([entry.seconds for entry in entries], np.float64)
 
 
-def _write_groups(dataset: Dataset, owners: Mapping[str, str]) -> None:
+def _write_groups(dataset: ExtractedDataset, owners: Mapping[str, str]) -> None:
     """Write the file of groups that ``benchmark.groups`` reads; a video without one is a group of its own."""
     with replacing(dataset.out / GROUPS) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
@@ -120,8 +119,6 @@ def _write_groups(dataset: Dataset, owners: Mapping[str, str]) -> None:
 
 
 def _content(path: Path) -> str | None:
-    import h5py
-
     try:
         with h5py.File(path, "r") as file:
             return str(file.attrs.get(CONTENT))
@@ -145,7 +142,7 @@ def _write_previews(folder: Path, names: Sequence[str], work: WorkArea) -> None:
             path.unlink()
 
 
-def _declaration(dataset: Dataset, owners: Mapping[str, str]) -> Declaration:
+def _declaration(dataset: ExtractedDataset, owners: Mapping[str, str]) -> Declaration:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.out.resolve().name).lstrip("._-")
     tables = {
         split: SplitTable(
@@ -164,16 +161,16 @@ def _declaration(dataset: Dataset, owners: Mapping[str, str]) -> Declaration:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A line of ``extract.csv``; ``reason``: why there are no features (``entry`` is None), or what is damaged."""
 
     name: str
     status: str
     reason: str
-    entry: Entry | None
+    entry: VideoEntry | None
 
 
-def write_table(out: Path, rows: Sequence[Row], splits: Splits, labels: Labels) -> None:
+def write_table(out: Path, rows: Sequence[TableRow], splits: Splits, labels: Labels) -> None:
     """Write ``extract.csv``: a line per video. ``--labels`` and ``--splits`` take it again. Raises OSError."""
     of: dict[str, list[str]] = {}
     for split in SPLITS:
@@ -184,9 +181,9 @@ def write_table(out: Path, rows: Sequence[Row], splits: Splits, labels: Labels) 
         table.writerow(["video", "split", "label", "frames", "seconds", "sha256", "status", "reason"])
         for row in rows:
             entry = row.entry
-            known = (entry.frames, entry.seconds, entry.sha256) if entry else ("", "", "")
+            measured = (entry.frames, entry.seconds, entry.sha256) if entry else ("", "", "")
             lists = (SEPARATOR.join(of.get(row.name, ())), SEPARATOR.join(labels.of.get(row.name, ())))
-            table.writerow([row.name, *lists, *known, row.status, row.reason])
+            table.writerow([row.name, *lists, *measured, row.status, row.reason])
 
 
 def attributes(settings: Mapping[str, object], spec: str) -> dict[str, str]:
@@ -194,7 +191,7 @@ def attributes(settings: Mapping[str, object], spec: str) -> dict[str, str]:
     out = {"made_by": f"video-hashing-benchmark {__version__}", "backbone": spec}
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            out |= {f"{key}.{part}": str(said) for part, said in value.items()}
+            out |= {f"{key}.{part}": str(item) for part, item in value.items()}
         else:
             out[key] = str(value)
     return out

@@ -3,7 +3,7 @@
 The backbone is called with the frames of one video at a time, in blocks of at most ``batch`` frames, as equal as they
 can be. So a video's features are a function of the video alone, and not of which other videos happened to be left: an
 interrupted extraction gives the bytes of an uninterrupted one, with any number of workers. Videos come out in the order
-in which they were asked for.
+of the input.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video
-from benchmark.extraction.decoding import Unreadable, library_versions, read_clip
+from benchmark.extraction.decoding import UnreadableVideo, library_versions, read_clip
 from benchmark.extraction.thumbnails import thumbnail
-from benchmark.extraction.work import Entry
+from benchmark.extraction.work import VideoEntry
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from benchmark.extraction.backbones import Backbone
 
 AHEAD = 2
-"""Clips per worker that may be decoded, being decoded included, before the backbone takes them (ours)."""
+"""Clips per worker that may be decoded, being decoded included, before the backbone takes them (our choice)."""
 
 
 Augment = Callable[["Tensor", str, int], "Tensor"]
@@ -40,7 +40,7 @@ Augment = Callable[["Tensor", str, int], "Tensor"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ClipRecipe:
     """How clips are made: frames per clip, views, and whether a damaged file is used up to where it decodes."""
 
     frames: int
@@ -58,7 +58,7 @@ class Recipe:
 
 
 @dataclass
-class Busy:
+class StageTimes:
     """Seconds of work by stage, added up over threads; safe to add to from several."""
 
     seconds: dict[str, float] = field(default_factory=lambda: {"decode": 0.0, "prepare": 0.0, "backbone": 0.0})
@@ -76,34 +76,34 @@ class Busy:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VideoOutcome:
     """A video that is done, with features float32 (views, frames, dim) and thumbnail, or ``reason`` why there are none.
 
-    ``kept``: the file's content is that of the known entry, whose features stay.
+    ``is_unchanged``: the file's content is that of the earlier entry, whose features stay.
     """
 
     video: Video
     reason: str = ""
-    entry: Entry | None = None
+    entry: VideoEntry | None = None
     features: np.ndarray | None = None
     thumbnail: bytes = b""
-    kept: bool = False
+    is_unchanged: bool = False
 
 
 @dataclass(frozen=True)
 class _Ready:
-    outcome: Outcome
+    outcome: VideoOutcome
     inputs: tuple[Tensor, ...] = ()
 
 
 def extract(
-    videos: Iterable[tuple[Video, Entry | None]],
+    videos: Iterable[tuple[Video, VideoEntry | None]],
     backbone: Backbone,
     augment: Augment | None,
-    recipe: Recipe,
-    busy: Busy,
-) -> Iterator[Outcome]:
-    """Yield the outcome of every video in order. ``videos``: each with what is known of an earlier state of it."""
+    recipe: ClipRecipe,
+    busy: StageTimes,
+) -> Iterator[VideoOutcome]:
+    """Yield the outcome of every video in order. ``videos``: each with its entry of an earlier call, if any."""
     backbone.batch = recipe.block
     with ThreadPoolExecutor(recipe.workers, thread_name_prefix="decode") as pool:
         pending: deque[Future[_Ready]] = deque()
@@ -120,28 +120,31 @@ def extract(
 
 
 def _ready(
-    video: Video, known: Entry | None, backbone: Backbone, augment: Augment | None, recipe: Recipe, busy: Busy
+    video: Video,
+    earlier: VideoEntry | None,
+    backbone: Backbone,
+    augment: Augment | None,
+    recipe: ClipRecipe,
+    busy: StageTimes,
 ) -> _Ready:
-    import torch
-
     if video.problem:
-        return _Ready(Outcome(video, video.problem))
+        return _Ready(VideoOutcome(video, video.problem))
     try:
         with busy.stage("decode"):
             state = video.path.stat()
             checksum = _checksum(video)
-            if known is not None and known.sha256 == checksum:
-                same = replace(known, size=state.st_size, mtime_ns=state.st_mtime_ns)
-                return _Ready(Outcome(video, entry=same, kept=True))
+            if earlier is not None and earlier.sha256 == checksum:
+                same = replace(earlier, size=state.st_size, mtime_ns=state.st_mtime_ns)
+                return _Ready(VideoOutcome(video, entry=same, is_unchanged=True))
             clip = read_clip(video.path, recipe.frames, recipe.allow_partial)
             picture = thumbnail(clip.frames) if recipe.thumbnails else b""
-    except Unreadable as error:
-        return _Ready(Outcome(video, str(error)))
+    except UnreadableVideo as error:
+        return _Ready(VideoOutcome(video, str(error)))
     except OSError as error:
-        return _Ready(Outcome(video, f"cannot be read ({error.strerror or error})"))
+        return _Ready(VideoOutcome(video, f"cannot be read ({error.strerror or error})"))
     except Exception as error:  # one odd file must not end the work on all others
-        return _Ready(Outcome(video, f"cannot be decoded ({type(error).__name__}: {error})"))
-    entry = Entry(
+        return _Ready(VideoOutcome(video, f"cannot be decoded ({type(error).__name__}: {error})"))
+    entry = VideoEntry(
         name=video.name, size=state.st_size, mtime_ns=state.st_mtime_ns, sha256=checksum, frames=clip.decoded,
         seconds=clip.seconds, damage=clip.damage, made_with=made_with(recipe), thumbnail=len(picture),
     )  # fmt: skip
@@ -149,19 +152,15 @@ def _ready(
         pixels = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
         views = [pixels if augment is None else augment(pixels, video.name, view) for view in range(recipe.views)]
         inputs = tuple(backbone.prepare(view) for view in views)
-    return _Ready(Outcome(video, entry=entry, thumbnail=picture), inputs)
+    return _Ready(VideoOutcome(video, entry=entry, thumbnail=picture), inputs)
 
 
-def made_with(recipe: Recipe) -> str:
+def made_with(recipe: ClipRecipe) -> str:
     """Return the software that decodes, and how many frames the backbone is given at a time."""
-    import torch
-
     return f"{library_versions()}, torch {torch.__version__}, {recipe.block} frames at a time"
 
 
-def _finish(ready: _Ready, backbone: Backbone, recipe: Recipe, busy: Busy) -> Outcome:
-    import torch
-
+def _finish(ready: _Ready, backbone: Backbone, recipe: ClipRecipe, busy: StageTimes) -> VideoOutcome:
     done = ready.outcome
     if not ready.inputs:
         return done
@@ -170,11 +169,11 @@ def _finish(ready: _Ready, backbone: Backbone, recipe: Recipe, busy: Busy) -> Ou
             inputs = torch.cat(ready.inputs)
             values = torch.cat([backbone.features(block) for block in inputs.split(recipe.block)])
     except BadInput as error:
-        return Outcome(done.video, str(error))
+        return VideoOutcome(done.video, str(error))
     if not torch.isfinite(values).all():
-        return Outcome(done.video, "the backbone's features of it are not all finite numbers")
+        return VideoOutcome(done.video, "the backbone's features of it are not all finite numbers")
     features = values.numpy().reshape(recipe.views, recipe.frames, backbone.dim)
-    return Outcome(done.video, entry=done.entry, features=features, thumbnail=done.thumbnail)
+    return VideoOutcome(done.video, entry=done.entry, features=features, thumbnail=done.thumbnail)
 
 
 def _checksum(video: Video) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
 
 Interpolation = Literal["nearest-exact", "bilinear", "bicubic", "lanczos"]
 
@@ -33,8 +34,6 @@ class Preprocessing:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Return float32 ``(T, 3, h, w)`` for uint8 RGB ``(T, 3, H, W)``; thread-safe."""
-        import torch
-
         pixels = self._cropped(self._resized(frames)).to(torch.float32)
         shape = (1, len(self.mean), 1, 1)
         mean, std = torch.tensor(self.mean).view(shape), torch.tensor(self.std).view(shape)
@@ -57,17 +56,16 @@ class Preprocessing:
     def _cropped(self, frames: Tensor) -> Tensor:
         if self.crop is None:
             return frames
-        from torch.nn.functional import pad
 
-        short = [max(0, wanted - found) for wanted, found in zip(self.crop, frames.shape[-2:], strict=True)]
+        short = [max(0, wanted - present) for wanted, present in zip(self.crop, frames.shape[-2:], strict=True)]
         if any(short):
             above, left = short[0] - short[0] // 2, short[1] - short[1] // 2
             frames = pad(frames, (left, short[1] - left, above, short[0] - above))
         top, left = (self._corner(f, w) for f, w in zip(frames.shape[-2:], self.crop, strict=True))
         return frames[..., top : top + self.crop[0], left : left + self.crop[1]]
 
-    def _corner(self, found: int, wanted: int) -> int:
-        return round((found - wanted) / 2) if self.nearest_centre else (found - wanted) // 2
+    def _corner(self, present: int, wanted: int) -> int:
+        return round((present - wanted) / 2) if self.nearest_centre else (present - wanted) // 2
 
 
 def resized_size(height: int, width: int, short: int) -> tuple[int, int]:
@@ -77,9 +75,6 @@ def resized_size(height: int, width: int, short: int) -> tuple[int, int]:
 
 def resized(frames: Tensor, size: tuple[int, int], interpolation: Interpolation = "bilinear") -> Tensor:
     """Return uint8 frames ``(T, 3, height, width)``, antialiased."""
-    import torch
-    from torch.nn.functional import interpolate
-
     if tuple(frames.shape[-2:]) == tuple(size):
         return frames
     together = frames.contiguous(memory_format=torch.channels_last)  # half the time of planes

@@ -8,25 +8,27 @@ made-up pictures; otherwise Pillow's is used itself.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from benchmark.errors import BadInput
 from benchmark.extraction.backbones import Spec, first_line
 from benchmark.extraction.preprocessing import Interpolation, Preprocessing
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
 FILES = ("preprocessor_config.json", "processor_config.json")
 INTERPOLATIONS: dict[int, Interpolation] = {0: "nearest-exact", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, which the files use."""
 LEVELS, MEAN_LEVELS = 2.1, 0.3
-"""Of 255 by which a pixel may differ from Pillow's at most, and on average (ours): both round, in different places."""
+"""Levels of 255 by which pixels may differ from Pillow's, at most and on average: both round, in different places
+(our choice)."""
 PICTURES = ((50, 77), (91, 64), (301, 240))
-"""Heights and widths of the made-up pictures (ours)."""
+"""Heights and widths of the made-up pictures (our choice)."""
 
 
 class OfTransformers:
@@ -37,12 +39,10 @@ class OfTransformers:
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Return float32 ``(T, 3, h, w)`` for uint8 RGB ``(T, 3, H, W)``."""
-        import torch
-
-        found = self._processor(
+        prepared = self._processor(
             images=list(frames.numpy()), return_tensors="pt", input_data_format="channels_first"
         )  # fmt: skip
-        pixels: Tensor = found["pixel_values"]
+        pixels: Tensor = prepared["pixel_values"]
         return pixels.to(torch.float32)
 
     def __str__(self) -> str:
@@ -87,14 +87,14 @@ def _processor(folder: Path) -> Any:
 
 def _from_file(path: Path, settings: dict[str, Any]) -> Preprocessing:
     needed = [key for key in ("size", "image_mean", "image_std") if not settings.get(key)]
-    found = None if needed else recipe(settings)
-    if found is None:
+    preprocessing = None if needed else recipe(settings)
+    if preprocessing is None:
         raise BadInput(
             "does not hold what is needed to prepare pictures without torchvision",
             file=path,
             key=needed[0] if needed else "size",
         )
-    return found
+    return preprocessing
 
 
 def _attributes(processor: Any) -> dict[str, Any]:
@@ -141,23 +141,19 @@ def _size(size: Any) -> int | tuple[int, int] | None:
 
 
 def agree(ours: Preprocessing, processor: Any) -> bool:
-    """Tell whether both prepare made-up pictures alike, up to rounding."""
-    import numpy as np
-    import torch
-    from torch.nn.functional import interpolate
-
+    """Return whether both prepare made-up pictures alike, up to rounding."""
     level = ours.scale / min(ours.std)
     rng = np.random.default_rng(0)
     for height, width in PICTURES:
         coarse = torch.from_numpy(rng.uniform(0, 255, size=(2, 3, height // 4, width // 4)))
         picture = interpolate(coarse, (height, width), mode="bilinear").to(torch.uint8)
         try:
-            expected, found = OfTransformers(processor)(picture), ours(picture)
+            expected, computed = OfTransformers(processor)(picture), ours(picture)
         except Exception:
             return False
-        if expected.shape != found.shape:
+        if expected.shape != computed.shape:
             return False
-        error = (expected - found).abs()
+        error = (expected - computed).abs()
         if error.max() > LEVELS * level or error.mean() > MEAN_LEVELS * level:
             return False
     return True

@@ -83,14 +83,14 @@ def draw_splits(videos: Sequence[Video], labels: Labels, groups: Mapping[str, st
             best = min(fitting, key=lambda group: counts[group].total())
             queries.add(best)
             taken.update(counts[best])
-    asked = {name for group in queries for name in members[group]}
-    rest = [video.name for video in videos if video.name not in asked]
-    if not asked or not rest:
+    query_names = {name for group in queries for name in members[group]}
+    rest = [video.name for video in videos if video.name not in query_names]
+    if not query_names or not rest:
         raise BadInput(
             "too few videos to choose queries from: no class has videos of two groups",
             next_step="give --splits, a CSV with the columns video,split",
         )
-    return {"train": rest, "database": rest, "query": [video.name for video in videos if video.name in asked]}
+    return {"train": rest, "database": rest, "query": [video.name for video in videos if video.name in query_names]}
 
 
 def _distance(wanted: Mapping[str, int], taken: Mapping[str, int], label: str, more: int) -> int:
@@ -104,8 +104,8 @@ def read_groups(videos: Sequence[Video], table: Path | None) -> tuple[dict[str, 
     followed by ``_`` are of one group up to there; all other videos are groups of their own. Raises BadInput.
     """
     if table is None:
-        found = {video.name: GROUP.match(video.name) for video in videos}
-        return {name: match.group(1) for name, match in found.items() if match}, 0
+        matches = {video.name: GROUP.match(video.name) for video in videos}
+        return {name: match.group(1) for name, match in matches.items() if match}, 0
     of, unknown = read_table(table, "group", videos)
     for name, values in of.items():
         if len(values) > 1:

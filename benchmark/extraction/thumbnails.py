@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from PIL import Image
 
 from benchmark.picture_file import FRAMES
 
 HEIGHT, QUALITY, MILLISECONDS, ENDING = 96, 70, 500, ".webp"
-"""Pixels, WebP quality and time per picture (ours)."""
+"""Pixels, WebP quality and time per picture (our choice)."""
 
 
 def thumbnail(frames: np.ndarray) -> bytes:
@@ -17,8 +18,6 @@ def thumbnail(frames: np.ndarray) -> bytes:
 
     frames: uint8 (T, height, width, 3). Equal frames give one still picture.
     """
-    from PIL import Image
-
     chosen = len(frames) * np.arange(1, 2 * FRAMES, 2) // (2 * FRAMES)
     pictures = [Image.fromarray(frames[place]) for place in chosen]
     height, width = frames.shape[1:3]

@@ -48,9 +48,9 @@ def timeline(times: Sequence[int | None], durations: Sequence[int | None], tick:
     last frame stays; where the file does not, that is the median step.
     """
     n = len(times)
-    known = np.array(sorted(time for time in times if time is not None), dtype=np.int64)
-    if len(known) < n or known[-1] == known[0]:
+    starts = np.array(sorted(time for time in times if time is not None), dtype=np.int64)
+    if len(starts) < n or starts[-1] == starts[0]:
         return Timeline(np.arange(n, dtype=np.int64), n, n / rate if rate > 0 else 0.0)
-    last = durations[-1] or int(np.median(np.diff(known))) or 1
-    end = int(known[-1]) + last
-    return Timeline(known, end, (end - int(known[0])) * tick)
+    last = durations[-1] or int(np.median(np.diff(starts))) or 1
+    end = int(starts[-1]) + last
+    return Timeline(starts, end, (end - int(starts[0])) * tick)

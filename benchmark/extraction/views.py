@@ -22,15 +22,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from benchmark import seeds
 from benchmark.errors import BadInput
 from benchmark.extraction.preprocessing import resized, resized_size
-
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
 
 VIEWS_VERSION = "1"
 """Changes with anything that moves a pixel of a view."""
@@ -40,11 +40,11 @@ FLIPPED, JITTERED, GREYED, BLURRED = 0.5, 0.8, 0.2, 0.5
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.4, 0.4, 0.2, 0.1
 SIGMA, SIGMA_SIDE = (0.1, 2.0), 224
 LARGEST = 256
-"""The short side of a view at most, in pixels: larger clips are shrunk to it (ours)."""
+"""The short side of a view at most, in pixels: larger clips are shrunk to it (our choice)."""
 TRIES = 10
 """Crops drawn before the whole frame is taken, as torchvision does."""
 TOGETHER = 5
-"""Frames that are worked on at a time, so that they stay in the processor's cache (ours)."""
+"""Frames that are worked on at a time, so that they stay in the processor's cache (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,18 @@ def augmented(frames: Tensor, seed: int, name: str, view: int) -> Tensor:
     """
     if view == 0:
         return frames
-    drawn = draw(seed, name, view, *frames.shape[-2:])
-    cropped = frames[..., drawn.top : drawn.top + drawn.height, drawn.left : drawn.left + drawn.width]
-    pixels = resized(cropped, drawn.size)
-    if drawn.flip:
+    parameters = draw(seed, name, view, *frames.shape[-2:])
+    cropped = frames[
+        ..., parameters.top : parameters.top + parameters.height, parameters.left : parameters.left + parameters.width
+    ]
+    pixels = resized(cropped, parameters.size)
+    if parameters.flip:
         pixels = pixels.flip(-1)
-    steps = _steps(drawn)
+    steps = _steps(parameters)
     return _applied(pixels.contiguous(), steps) if steps else pixels.contiguous()
 
 
 def _applied(pixels: Tensor, steps: list[Callable[[Tensor], Tensor]]) -> Tensor:
-    import torch
-
     out = torch.empty_like(pixels)
     for source, target in zip(pixels.split(TOGETHER), out.split(TOGETHER), strict=True):
         values = source.to(torch.float32).div_(255)
@@ -132,7 +132,7 @@ def _crop(rng: np.random.Generator, height: int, width: int) -> tuple[int, int, 
     return 0, 0, height, width
 
 
-def _steps(drawn: View) -> list[Callable[[Tensor], Tensor]]:
+def _steps(view: View) -> list[Callable[[Tensor], Tensor]]:
     """Return the transforms of colour and sharpness, float ``(n, 3, h, w)`` in [0, 1] to the same."""
     kornia = _kornia()
     colour = {
@@ -141,12 +141,12 @@ def _steps(drawn: View) -> list[Callable[[Tensor], Tensor]]:
         "saturation": kornia.enhance.adjust_saturation_with_gray_subtraction,
         "hue": kornia.enhance.adjust_hue,
     }
-    steps = [_with_factor(colour[kind], factor) for kind, factor in drawn.colours]
-    if drawn.grey:
+    steps = [_with_factor(colour[kind], factor) for kind, factor in view.colours]
+    if view.grey:
         steps.append(lambda values: kornia.color.rgb_to_grayscale(values).expand(-1, 3, -1, -1))
-    if drawn.sigma is not None:
-        sigma, side = drawn.sigma, 2 * math.ceil(3 * drawn.sigma) + 1
-        fits = [min(side, edge - 1 + edge % 2) for edge in drawn.size]  # an odd kernel that is not wider than the frame
+    if view.sigma is not None:
+        sigma, side = view.sigma, 2 * math.ceil(3 * view.sigma) + 1
+        fits = [min(side, edge - 1 + edge % 2) for edge in view.size]  # an odd kernel that is not wider than the frame
         steps.append(
             lambda values: kornia.filters.gaussian_blur2d(values.contiguous(), (fits[0], fits[1]), (sigma, sigma))
         )

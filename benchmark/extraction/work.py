@@ -1,7 +1,7 @@
 """Finished videos, kept under the output folder, so that nothing is extracted twice.
 
 ``<out>/.extract/settings.json`` says what decides the numbers; ``shards/<number>.h5`` hold the features of a batch of
-videos each, with what is known of them and their thumbnails. A shard is written once, atomically, and never changed:
+videos each, with an entry and a thumbnail for each. A shard is written once, atomically, and never changed:
 a kill loses the batch that was not yet written. Of several entries of a name the last one counts.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from benchmark.atomic import replacing, sweep, write_json
@@ -24,8 +25,8 @@ FOLDER, SETTINGS, SHARDS, LOCK = ".extract", "settings.json", "shards", ".lock"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What is known of a finished video.
+class VideoEntry:
+    """A finished video.
 
     size and mtime_ns: of the file, in bytes and nanoseconds; sha256: of its bytes. frames: that it has, as far as it
     decodes; seconds: their duration. damage: empty for a whole file. made_with: software and size of the backbone's
@@ -55,7 +56,7 @@ class WorkArea:
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], dtype: str) -> None:
         self.folder, self.dtype = folder, np.dtype(dtype)
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, VideoEntry] = {}
         self._places: dict[str, _Place] = {}
         self._last: tuple[Path, Any] | None = None
         _claim(folder / SETTINGS, settings)
@@ -89,10 +90,8 @@ class WorkArea:
         except Busy as error:
             raise BadInput("another process is extracting to the folder", file=out, next_step="wait for it") from error
 
-    def add(self, batch: list[tuple[Entry, np.ndarray, bytes]]) -> None:
+    def add(self, batch: list[tuple[VideoEntry, np.ndarray, bytes]]) -> None:
         """Write a batch of videos: entry, features (views, frames, dim) and thumbnail of each. Raises OSError."""
-        import h5py
-
         if not batch:
             return
         shard = self.folder / SHARDS / f"{self._next:08d}.h5"
@@ -114,8 +113,6 @@ class WorkArea:
         return bytes(self._file(place.shard)["thumbnails"][place.first : place.first + length])
 
     def _file(self, shard: Path) -> Any:
-        import h5py
-
         if self._last is None or self._last[0] != shard:
             if self._last is not None:
                 self._last[1].close()
@@ -124,11 +121,9 @@ class WorkArea:
 
     def _enter(self, shard: Path) -> None:
         """Take the entries of a shard; one that cannot be read is left alone, and its videos count as not done."""
-        import h5py
-
         try:
             with h5py.File(shard, "r") as file:
-                entries = [Entry(**item) for item in json.loads(bytes(file["entries"][:]))]
+                entries = [VideoEntry(**item) for item in json.loads(bytes(file["entries"][:]))]
         except (OSError, KeyError, ValueError, TypeError):
             return
         first = 0
@@ -144,20 +139,20 @@ def _bytes(data: bytes) -> np.ndarray:
 def _claim(path: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings into a new work area; raises BadInput where the folder's are others."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         write_json(path, settings)
         return
     except (OSError, ValueError) as error:
         raise BadInput(f"cannot be read ({error})", file=path, next_step="give --out another folder") from error
-    flat_held, flat = _flat(held), _flat(settings)
-    other = sorted(key for key in flat_held.keys() | flat.keys() if flat_held.get(key) != flat.get(key))
+    flat_stored, flat = _flat(stored), _flat(settings)
+    other = sorted(key for key in flat_stored.keys() | flat.keys() if flat_stored.get(key) != flat.get(key))
     if other:
         raise BadInput(
             "holds features that were made in another way",
             file=path.parent.parent,
             key=other[0],
-            expected=flat_held.get(other[0], "none"),
+            expected=flat_stored.get(other[0], "none"),
             found=flat.get(other[0], "none"),
             next_step="give --out another folder, or the settings of the first call",
         )

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 DIM = 512
 
 _SEED = 0
-"""Seed of the weights (ours)."""
+"""Seed of the weights (our choice)."""
 
 _FRAMES_AT_ONCE = 100
-"""Frames per pass (ours): their activations stay in the processor's cache."""
+"""Frames per pass (our choice): their activations stay in the processor's cache."""
 
 
 class _Layer(NamedTuple):
@@ -53,9 +53,11 @@ def weights() -> list[np.ndarray]:
     kernels = blur @ kernels @ blur
     kernels -= kernels.mean(axis=(1, 2), keepdims=True)
     kernels *= 80 / np.abs(kernels).sum(axis=(1, 2), keepdims=True)
-    drawn = [np.rint(kernels[:, None])]
-    drawn += [rng.integers(-7, 8, size=(layer.outputs, layer.inputs, layer.kernel, layer.kernel)) for layer in others]
-    return [kernel.astype(np.float32) for kernel in drawn]
+    kernels_of_layers = [np.rint(kernels[:, None])]
+    kernels_of_layers += [
+        rng.integers(-7, 8, size=(layer.outputs, layer.inputs, layer.kernel, layer.kernel)) for layer in others
+    ]
+    return [kernel.astype(np.float32) for kernel in kernels_of_layers]
 
 
 def frame_features(frames: np.ndarray) -> np.ndarray:

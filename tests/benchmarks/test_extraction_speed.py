@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from benchmark.extraction.collection import Video
-from benchmark.extraction.pipeline import Busy, Recipe, extract
+from benchmark.extraction.pipeline import ClipRecipe, StageTimes, extract
 from tests.support.made_videos import write_video
 
 pytestmark = pytest.mark.benchmark
 
 CLIPS, FRAMES, SIDE = 24, 25, 112
-RECIPE = Recipe(frames=FRAMES, views=1, allow_partial=False, thumbnails=True, batch=FRAMES, workers=1)
+RECIPE = ClipRecipe(frames=FRAMES, views=1, allow_partial=False, thumbnails=True, batch=FRAMES, workers=1)
 OVER = 1.15 if os.environ.get("VIDEO_HASHING_FULL_SIZE") else 1.4
 """What the pipeline may take, in times of the slower part, alone on a machine; on one that others share, more. The best
 of some tries counts, as other load only adds to it."""
@@ -52,7 +52,7 @@ def videos(tmp_path_factory):
 
 
 def timed(videos, network):
-    began, busy = time.perf_counter(), Busy()
+    began, busy = time.perf_counter(), StageTimes()
     outcomes = list(extract(videos, network, None, RECIPE, busy))
     assert not any(outcome.reason for outcome in outcomes) and len(outcomes) == CLIPS
     return time.perf_counter() - began

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmark.extraction.decoding import Unreadable, read_clip
+from benchmark.extraction.decoding import UnreadableVideo, read_clip
 from benchmark.extraction.timeline import timeline
 from tests.support.made_videos import numbered, numbers, write_video
 
@@ -91,7 +91,7 @@ def test_a_file_cut_short_is_told_and_used_on_request(tmp_path):
     whole = write_video(tmp_path / "a.avi", np.random.default_rng(0).integers(0, 255, (40, 48, 64, 3), dtype=np.uint8))
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(Unreadable, match="cut short: its header says 40 frames, it holds"):
+    with pytest.raises(UnreadableVideo, match="cut short: its header says 40 frames, it holds"):
         read_clip(cut, 4)
     part = read_clip(cut, 4, allow_partial=True)
     assert 10 < part.decoded < 30 and "cut short" in part.damage
@@ -103,7 +103,7 @@ def test_a_matroska_file_cut_short_is_told(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (40, 48, 64, 3), dtype=np.uint8)
     whole = write_video(tmp_path / "a.mkv", noise, "mjpeg", "yuvj420p")
     (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(Unreadable, match=r"cut short: its header says 1\.6 s"):
+    with pytest.raises(UnreadableVideo, match=r"cut short: its header says 1\.6 s"):
         read_clip(tmp_path / "cut.mkv", 4)
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_video_has_its_reason(tmp_path, capfd):
         "sound": "no video stream, only sound",
         "absent": "No such file",
     }.items():
-        with pytest.raises(Unreadable, match=reason):
+        with pytest.raises(UnreadableVideo, match=reason):
             read_clip(tmp_path / f"{name}.mp4", 4)
     printed = capfd.readouterr()
     assert not printed.out and not printed.err
@@ -156,10 +156,10 @@ def test_real_clips_have_the_frames_that_their_readme_says(shared, capfd, caplog
             assert (clip.decoded, clip.frames.shape, clip.damage) == (frames, (25, *size, 3), ""), name
             assert clip.frames.std() > 10
         for name, (reason, frames) in BROKEN.items():
-            with pytest.raises(Unreadable, match=reason):
+            with pytest.raises(UnreadableVideo, match=reason):
                 read_clip(folder / name, 25)
             if frames is None:
-                with pytest.raises(Unreadable, match=reason):
+                with pytest.raises(UnreadableVideo, match=reason):
                     read_clip(folder / name, 25, allow_partial=True)
             else:
                 part = read_clip(folder / name, 25, allow_partial=True)
