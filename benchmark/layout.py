@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.dataset import SPLITS, Dataset, Presence, Roots, check_split, numbered_classes
+from benchmark.dataset import SPLITS, Dataset, Presence, check_split, numbered_classes
 from benchmark.dataset_toml import FILE, SplitTable, read_declaration
 from benchmark.errors import BadInput
 from benchmark.feature_file import CHUNK_CACHE, FeatureFile, needs_decoding, share_chunk_cache
 from benchmark.features import FrameShape, ShardedVideos, Videos
 from benchmark.groups import read_groups
 from benchmark.label_file import read_labels
+from benchmark.paths import Roots
 from benchmark.picture_file import find, read_frames
 
 CONVERT = "'python -m benchmark convert' makes a copy whose random reads are faster"

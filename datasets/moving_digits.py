@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from benchmark.atomic import replacing
-from benchmark.dataset import SPLITS, Dataset, Roots, check_split, multi_hot
+from benchmark.dataset import SPLITS, Dataset, check_split, multi_hot
 from benchmark.features import FrameShape, ShardedVideos, Videos
+from benchmark.paths import Roots
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE
 from datasets.parts.rendering import LEVELS, digit_images, draw_video

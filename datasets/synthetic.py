@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark.atomic import replacing, write_text
-from benchmark.dataset import SPLITS, Dataset, Roots, check_split
+from benchmark.dataset import SPLITS, Dataset, check_split
 from benchmark.errors import BadInput, nearest
 from benchmark.features import FrameShape, Videos, combined
+from benchmark.paths import Roots
 from benchmark.scalable import Scalable
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark import plan, registry
-from benchmark.dataset import Dataset, Roots
+from benchmark.dataset import Dataset
 from benchmark.errors import BadInput
+from benchmark.paths import Roots
 from benchmark.scalable import Scalable
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmark import feature_file
-from benchmark.dataset import Dataset, Roots
+from benchmark.dataset import Dataset
 from benchmark.features import ShardedVideos
+from benchmark.paths import Roots
 from benchmark.progress import Progress
 from benchmark.store import convert
 from tests.benchmarks.batches import BATCH, in_turns, orders_of, seconds

@@ -18,7 +18,7 @@ from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import Codes, distances2, joined, nearest, pack, unpack
 from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT, Protocol
-from benchmark.registry import ROOT
+from benchmark.paths import ROOT
 
 DEVICES = [torch.device(name) for name in ("cpu", "cuda") if name == "cpu" or torch.cuda.is_available()]
 """On which ranking by torch is compared with the compiled kernels."""
