@@ -1,25 +1,15 @@
-"""Verbs and wording of ``python -m benchmark``."""
+"""Verbs and wording of ``python -m benchmark``; what a verb needs is loaded when it is called."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from types import ModuleType
+from typing import NamedTuple
 
 from benchmark import __version__
-from benchmark.commands import (
-    check,
-    convert,
-    doctor,
-    encode,
-    evaluate,
-    extract,
-    listing,
-    report,
-    robustness,
-    run,
-    scale,
-)
 from benchmark.errors import BadInput
 
 DESCRIPTION = """Benchmark of self-supervised video hashing: learn short binary codes without labels,
@@ -29,8 +19,35 @@ EPILOG = """exit codes: 0 all done, 1 some cell failed (the others still ran), 2
 130 interrupted (what is done is kept; the same command goes on)"""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser with all verbs."""
+class Verb(NamedTuple):
+    """A verb's file in ``benchmark/commands``, which has ``add_options`` and ``call``, and its line of help."""
+
+    file: str
+    help: str
+
+    def module(self) -> ModuleType:
+        """Import the file."""
+        return importlib.import_module(f"benchmark.commands.{self.file}")
+
+
+VERBS = {
+    "run": Verb("run", "run methods on datasets and measure them"),
+    "list": Verb("listing", "show methods or datasets"),
+    "status": Verb("status", "show the state of every cell in a results folder"),
+    "doctor": Verb("doctor", "check the environment and the data"),
+    "extract": Verb("extract", "make a dataset of frame features from a folder of videos"),
+    "convert": Verb("convert", "rewrite a dataset into contiguous files"),
+    "encode": Verb("encode", "encode a feature file with a checkpoint"),
+    "evaluate": Verb("evaluate", "measure codes made elsewhere"),
+    "robustness": Verb("robustness", "measure what trained cells lose when queries are damaged"),
+    "scale": Verb("scale", "measure how time and memory grow with the number of videos"),
+    "check": Verb("check", "regression gate: run every method briefly and compare with committed numbers"),
+    "report": Verb("report", "build the page from records"),
+}
+
+
+def parser(words: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParser:
+    """Return the parser of all verbs; only those that occur among ``words`` have their options."""
     top = argparse.ArgumentParser(
         prog="python -m benchmark",
         description=DESCRIPTION,
@@ -39,16 +56,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in (run, listing, doctor, extract, convert, encode, evaluate, robustness, scale, check, report):
-        verb.add(verbs)
+    for name, verb in VERBS.items():
+        options = verbs.add_parser(name, help=verb.help)
+        if name in words:
+            verb.module().add_options(options)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    args = parser(words).parse_args(words)
     try:
-        return int(args.call(args))
+        return int(VERBS[args.verb].module().call(args))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

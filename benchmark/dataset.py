@@ -14,16 +14,9 @@ import numpy as np
 
 from benchmark.errors import BadInput, nearest
 from benchmark.features import FrameShape, Videos, combined
+from benchmark.paths import Roots
 
 SPLITS = ("train", "database", "query")
-
-
-@dataclass(frozen=True)
-class Roots:
-    """data: the folder with one folder per dataset; cache: where derived things may be kept."""
-
-    data: Path
-    cache: Path
 
 
 @dataclass(frozen=True)

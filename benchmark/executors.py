@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark import environment, machine, record
+from benchmark import machine, summary
+from benchmark.cells.state import LOCK, has_curve, state_of
+from benchmark.evaluation.evaluator import warm_up
 from benchmark.files.lock import Busy, locked
 from benchmark.plan import Cell
-
-LOCK = ".lock"
+from benchmark.record import CHECKPOINT, Record
+from benchmark.records import store
+from benchmark.runner import Settings, run_cell
 
 
 @dataclass
 class Job:
-    """A run: the cells and what they share. ``fresh`` remembers which cells were started again from scratch."""
+    """A run: the cells and what they share. ``fresh`` has the folders of cells that were started again from scratch."""
 
     cells: Sequence[Cell]
     results: Path
@@ -27,55 +30,21 @@ class Job:
     device: str
     rerun: str | None
     command: str
-    fresh: set[str] = field(default_factory=set)
-
-
-def state_of(cell: Cell, results: Path) -> str:
-    """Return ``done``, ``stale``, ``failed``, ``interrupted``, ``missing``, ``unsupported`` or ``no curve``.
-
-    The last is a record without the learning curve that is asked for, which is made again.
-    """
-    from benchmark.runner import source_file
-
-    if cell.skip:
-        return "unsupported"
-    folder = cell.folder(results)
-    found = record.load(folder)
-    if found is None:
-        return "interrupted" if (folder / record.CHECKPOINT).exists() else "missing"
-    if found.status == "failed":
-        return "failed"
-    digest = environment.code_digest(cell.choice.name, source_file(cell))
-    if found.code.get("digest") != digest:
-        return "stale"
-    return "done" if has_curve(cell, found) else "no curve"
-
-
-def has_curve(cell: Cell, found: record.Record) -> bool:
-    """Say whether a record holds every point of the learning curve that its cell asks for."""
-    curve, stages = cell.regime.curve, found.training.stages
-    if not curve or not stages:
-        return True
-    held = {point.get("epoch") for point in found.training.curve}
-    done = int(stages[-1].get("epochs", 0))
-    return not done or {done, *(epoch for epoch in range(1, done) if curve.wanted(epoch))} <= held
+    fresh: set[Path] = field(default_factory=set)
 
 
 def show_plan(job: Job) -> None:
     """Print every cell with its state."""
     for cell in job.cells:
-        print(f"{state_of(cell, job.results):<12} {cell.label()}" + (f" ({cell.skip})" if cell.skip else ""))
+        state = state_of(cell.folder(job.results), cell).state
+        print(f"{state:<12} {cell.label()}" + (f" ({cell.skip})" if cell.skip else ""))
 
 
 def run(job: Job) -> int:
     """Run what is not done, print one line per cell, and return how many cells failed."""
-    from benchmark import summary
-    from benchmark.evaluation.evaluator import warm_up
-    from benchmark.runner import Settings, run_cell
-
     machine.set_up()
     warm_up()
-    settings = Settings(job.results, job.cache, environment.choose_device(job.device), job.command)
+    settings = Settings(job.results, job.cache, machine.choose_device(job.device), job.command)
     failed, busy, number = 0, list[Cell](), 0
     queue = list(job.cells)
     while queue or busy:
@@ -101,18 +70,18 @@ def run(job: Job) -> int:
     return failed
 
 
-def _keep(job: Job, cell: Cell) -> record.Record | None:
+def _keep(job: Job, cell: Cell) -> Record | None:
     """Return the record to keep, or None where the cell is to run.
 
     A cell that is started again keeps its old record until the new one replaces it. Its checkpoint is dropped, except
     for a stale cell: there only a checkpoint of today's code would be continued anyway.
     """
-    state = state_of(cell, job.results)
     folder = cell.folder(job.results)
-    if cell.key not in job.fresh and job.rerun in ("all", state):
-        job.fresh.add(cell.key)
+    state = state_of(folder, cell).state
+    if folder not in job.fresh and job.rerun in ("all", state):
+        job.fresh.add(folder)
         if state != "stale":
-            (folder / record.CHECKPOINT).unlink(missing_ok=True)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
         return None
-    found = record.load(folder)
-    return found if found is not None and found.status == "done" and has_curve(cell, found) else None
+    record = store.load(folder)
+    return record if record is not None and record.status == "done" and has_curve(cell, record) else None

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.dataset import SPLITS, Dataset, Presence, Roots, check_split, numbered_classes
+from benchmark.dataset import SPLITS, Dataset, Presence, check_split, numbered_classes
 from benchmark.dataset_toml import FILE, SplitTable, read_declaration
 from benchmark.errors import BadInput
 from benchmark.feature_file import CHUNK_CACHE, FeatureFile, needs_decoding, share_chunk_cache
 from benchmark.features import FrameShape, Videos
 from benchmark.files.labels import check_count, read_labels
 from benchmark.groups import read_groups
+from benchmark.paths import Roots
 from benchmark.picture_file import find, read_frames
 
 CONVERT = "'python -m benchmark convert' makes a copy whose random reads are faster"

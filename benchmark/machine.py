@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
-import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmark.compute.memory import keep_freed_memory
+from benchmark.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
@@ -75,27 +76,22 @@ def float32_products() -> str:
     return "oneDNN" if getattr(torch.backends.mkldnn, "matmul").fp32_precision == "bf16" else "default"  # noqa: B009
 
 
-def keep_freed_memory() -> None:
-    """Let the C library keep freed memory for the next tensors of this size (glibc only; elsewhere nothing happens).
-
-    By default every tensor above a bound is given back to the kernel and taken anew, page by page: a third of the time
-    of a training step at FCVID's sizes.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        trim_threshold, top_pad, mmap_max = -1, -2, -4
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, -1)  # never
-        mallopt(top_pad, 64 * 2**20)
-
-
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return the context in which matrix products are computed in bfloat16 if ``precision`` is ``bf16``."""
     import torch
 
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the torch device for ``auto``, ``cpu`` or ``cuda``; raises BadInput where there is no such device."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise BadInput("--device cuda: no CUDA device is visible to torch", next_step="use --device cpu or auto")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
 
 
 def has_fast_bf16(device: torch.device) -> bool:

@@ -18,44 +18,17 @@ noise grows and keeps its direction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.robustness_file import SEED, Condition
 from benchmark.seeds import Draws, generator
 
 if TYPE_CHECKING:
     import torch
 
     from benchmark.features import FrameShape, Videos
-
-RECIPE = 1
-"""Raised whenever the same seed would give other perturbed queries."""
-SEED = 0
-"""Of the perturbations; no cell's seed enters, so that cells of all seeds are measured on the same queries (ours)."""
-GRID: Mapping[str, tuple[float, ...]] = MappingProxyType(
-    {
-        "drop": (0.25, 0.5, 0.75, 0.9),
-        "shuffle": (0.25, 0.5, 0.75, 1.0),
-        "reverse": (0.25, 0.5, 0.75, 1.0),
-        "crop": (0.25, 0.5, 0.75, 0.9),
-        "noise": (0.25, 0.5, 1.0, 2.0),
-    }
-)
-"""Strengths above 0, which is the clean query (ours)."""
-
-
-class Condition(NamedTuple):
-    """One perturbation at one strength."""
-
-    perturbation: str
-    strength: float
-
-
-def conditions() -> list[Condition]:
-    """Return the whole grid in order."""
-    return [Condition(name, strength) for name, strengths in GRID.items() for strength in strengths]
 
 
 def source_frames(condition: Condition, rows: np.ndarray, frames: int) -> np.ndarray:

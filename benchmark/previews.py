@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmark import facts
 from benchmark.atomic import write_bytes
-from benchmark.dataset import Dataset, Roots
+from benchmark.dataset import Dataset
+from benchmark.paths import Roots
 from benchmark.picture_file import strip, whole
 
 

@@ -1,17 +1,14 @@
-"""One record = one cell of the matrix: schema, key, atomic write, read, migrate."""
+"""One record = one cell of the matrix: its schema, its key and its folder."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from benchmark.atomic import write_json
+from pydantic import BaseModel, ConfigDict
 
 SCHEMA = 1
 RECORD, FAILURE = "record.json", "failure.json"
@@ -123,6 +120,11 @@ class Record(_Part):
     examples: list[dict[str, Any]] = []
     failure: Failure | None = None
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Return dataset and key, which together say which cell this is: datasets of equal content share keys."""
+        return self.identity.dataset, self.key
+
 
 def epochs_text(stages: Sequence[Mapping[str, Any]]) -> str:
     """Return the epochs of each stage joined by +, as done of planned where they were cut short, or nothing."""
@@ -143,23 +145,6 @@ def remarks(found: Record) -> list[str]:
     return said
 
 
-@dataclass(frozen=True)
-class Damaged:
-    """A file that should be a record and cannot be read as one."""
-
-    path: Path
-    reason: str
-
-
-@dataclass
-class Found:
-    """What a results folder holds; ``folders`` maps a record's key to its cell folder."""
-
-    records: list[Record] = field(default_factory=list)
-    damaged: list[Damaged] = field(default_factory=list)
-    folders: dict[str, Path] = field(default_factory=dict)
-
-
 def cell_key(parts: Mapping[str, Any]) -> str:
     """Return the hash of the canonical JSON of everything that can move the number."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -169,57 +154,3 @@ def cell_key(parts: Mapping[str, Any]) -> str:
 def cell_folder(root: Path, dataset: str, method: str, bits: int, seed: int, key: str) -> Path:
     """Return ``<root>/<dataset>/<method>/<bits>/seed<s>-<key>``."""
     return root / dataset / method / str(bits) / f"seed{seed}-{key}"
-
-
-def write(folder: Path, record: Record) -> None:
-    """Write a record (or a failure beside it) atomically; success removes an older failure."""
-    name = RECORD if record.status == "done" else FAILURE
-    write_json(folder / name, record.model_dump(mode="json"))
-    if record.status == "done":
-        (folder / FAILURE).unlink(missing_ok=True)
-
-
-def read(path: Path) -> Record | Damaged:
-    """Read one record of any schema version up to the current one."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(raw, dict):
-            return Damaged(path, "is no JSON object")
-        version = raw.get("schema_version")
-        if not isinstance(version, int) or version > SCHEMA:
-            return Damaged(path, f"has schema version {version!r}; this suite reads up to {SCHEMA}")
-        return Record.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return Damaged(path, f"does not fit the schema at '{where}': {first['msg']}")
-    except (OSError, ValueError) as error:
-        return Damaged(path, f"cannot be read: {error}")
-
-
-def load(folder: Path) -> Record | None:
-    """Return the cell's record if it is done, else its failure, else None."""
-    for name in (RECORD, FAILURE):
-        if (folder / name).exists():
-            found = read(folder / name)
-            if isinstance(found, Record):
-                return found
-    return None
-
-
-def scan(root: Path) -> Found:
-    """Read every record under a results root, in path order; a failure counts where no record is done."""
-    found = Found()
-    for folder in sorted({path.parent for path in root.glob("*/*/*/*/*.json")}):
-        if folder.relative_to(root).parts[0] in RESERVED:
-            continue
-        path = folder / RECORD if (folder / RECORD).exists() else folder / FAILURE
-        if not path.exists():
-            continue
-        outcome = read(path)
-        if isinstance(outcome, Damaged):
-            found.damaged.append(outcome)
-        else:
-            found.records.append(outcome)
-            found.folders[outcome.key] = folder
-    return found

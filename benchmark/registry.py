@@ -16,13 +16,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.errors import BadInput, nearest
+from benchmark.paths import ROOT, Roots
 
 if TYPE_CHECKING:
-    from benchmark.dataset import Dataset, Roots
+    from benchmark.dataset import Dataset
     from benchmark.method import Method
-
-ROOT = Path(__file__).resolve().parent.parent
-"""The checkout."""
 
 
 @dataclass(frozen=True)

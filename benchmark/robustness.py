@@ -18,9 +18,9 @@ from benchmark.evaluation.hamming import Codes, full_mask, pack
 from benchmark.evaluation.protocol import Protocol
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.machine import accelerator
-from benchmark.perturbations import SEED, Condition, conditions, frame_deviation, perturb, unit_noise
+from benchmark.perturbations import frame_deviation, perturb, unit_noise
 from benchmark.prefetch import Ahead
-from benchmark.robustness_file import CUT, Loss, Perturbed
+from benchmark.robustness_file import CUT, SEED, Condition, Loss, Perturbed, conditions
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,13 +16,26 @@ from benchmark.atomic import write_json
 from benchmark.evaluation.hamming import Codes, full_mask
 from benchmark.evaluation.protocol import HEADLINE_K
 from benchmark.files.arrays import Unreadable, read_arrays, save_arrays, whole_number
-from benchmark.perturbations import GRID, RECIPE, SEED, Condition, conditions
 
 __all__ = ["CUT", "GRID", "REFERENCE", "Condition", "Robustness", "code_digest", "conditions", "read", "settings"]
 
 SCHEMA = 1
 FILE, QUERIES = "robustness.json", "robustness.npz"
 CUT = HEADLINE_K
+RECIPE = 1
+"""Raised whenever the same seed would give other perturbed queries."""
+SEED = 0
+"""Of the perturbations; no cell's seed enters, so that cells of all seeds are measured on the same queries (ours)."""
+GRID: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        "drop": (0.25, 0.5, 0.75, 0.9),
+        "shuffle": (0.25, 0.5, 0.75, 1.0),
+        "reverse": (0.25, 0.5, 0.75, 1.0),
+        "crop": (0.25, 0.5, 0.75, 0.9),
+        "noise": (0.25, 0.5, 1.0, 2.0),
+    }
+)
+"""Strengths above 0, which is the clean query (ours)."""
 """The K at which the AP of every query is kept and losses have an interval (ours); means are kept at every K."""
 REFERENCE: Mapping[str, float] = MappingProxyType(
     {"drop": 0.5, "shuffle": 1.0, "reverse": 1.0, "crop": 0.5, "noise": 1.0}
@@ -30,6 +43,18 @@ REFERENCE: Mapping[str, float] = MappingProxyType(
 """The strength of each perturbation that tables show (ours)."""
 AGREE = 1e-9
 """How far a mean over the per-query file may lie from the mAP in the JSON: the two are sums in another order."""
+
+
+class Condition(NamedTuple):
+    """One perturbation at one strength."""
+
+    perturbation: str
+    strength: float
+
+
+def conditions() -> list[Condition]:
+    """Return the whole grid in order."""
+    return [Condition(name, strength) for name, strengths in GRID.items() for strength in strengths]
 
 
 class _Part(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import traceback
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from benchmark.artefacts import ArtefactStore
 from benchmark.atomic import sweep
 from benchmark.checkpoint import CheckpointFile
 from benchmark.code_file import write_codes
+from benchmark.compute.memory import peak_memory, reset_peak_memory
 from benchmark.encoding import encode_split
 from benchmark.evaluation.diagnostics import diagnose
 from benchmark.evaluation.evaluator import KS, Result, evaluate
@@ -31,6 +31,8 @@ from benchmark.machine import accelerator
 from benchmark.method import Method, Run
 from benchmark.plan import Cell
 from benchmark.progress import Progress
+from benchmark.records import store
+from benchmark.records.code_digest import code_identity
 from benchmark.training import TrainedMethod
 from benchmark.watch import watched
 
@@ -77,10 +79,10 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     started = _now()
-    environment.reset_peak_memory()
+    reset_peak_memory()
     with Progress(cell.label(), settings.show_progress) as progress:
         work = _Work(cell, settings, progress)
-        code = environment.code_identity(cell.choice.name, source_file(cell))
+        code = code_identity(cell.choice.name, cell.dataset)
         watching = "".join(f"-{word}" for word in cell.regime.curve.words())
         checkpoint = CheckpointFile(folder / record.CHECKPOINT, f"{cell.key}-{code['digest']}{watching}")
         try:
@@ -105,11 +107,11 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
             rerun=rerun_command(cell),
             started=started,
             finished=_now(),
-            peak_memory_bytes=environment.peak_memory(),
+            peak_memory_bytes=peak_memory(),
             **status,
             **outcome,
         )
-    record.write(folder, done)
+    store.write(folder, done)
     if done.status == "done":
         checkpoint.remove()
     return done
@@ -212,11 +214,6 @@ def model_file(cell: Cell, method: Method) -> dict[str, Any]:
         "precision": cell.precision,
         "state": method.state(),
     }
-
-
-def source_file(cell: Cell) -> Path:
-    """Return the file that defines the cell's dataset."""
-    return Path(inspect.getfile(type(cell.dataset.origin)))
 
 
 def identity(cell: Cell) -> record.Identity:

@@ -14,6 +14,7 @@ from benchmark import record
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.plan import Cell
+from benchmark.records import store
 
 COLUMNS = ("map@5", "map@20", "map@40", "map@60", "map@80", "map@100")
 PRESET = FIELD
@@ -78,7 +79,7 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
     """Return, per row whose epochs were chosen, what the choice gained over the last epoch; a warning where on test."""
     rows: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
-        found = record.load(cell.folder(results)) if cell.regime.selects else None
+        found = store.load(cell.folder(results)) if cell.regime.selects else None
         if found is not None and found.selection and found.selection.get("last"):
             rows[_name(cell), cell.bits].append(found)
     lines = []
@@ -107,7 +108,7 @@ def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
     groups: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
         group = groups[_name(cell), cell.bits]
-        found = record.load(cell.folder(results))
+        found = store.load(cell.folder(results))
         if found is not None and found.status == "done":
             group.append(found)
     rows = []

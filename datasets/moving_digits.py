@@ -31,9 +31,10 @@ from rich.progress import track
 
 from benchmark.atomic import replacing
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.dataset import SPLITS, Dataset, Roots, check_split, multi_hot
+from benchmark.dataset import SPLITS, Dataset, check_split, multi_hot
 from benchmark.features import FrameShape, Videos
 from benchmark.files.lock import locked
+from benchmark.paths import Roots
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE
 from datasets.parts.rendering import LEVELS, digit_images, draw_video

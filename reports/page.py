@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
-from benchmark.record import Damaged, Record, scan
+from benchmark.record import Record
+from benchmark.records.store import Damaged, scan
 from reports import gallery, matrix, method_cards, provenance, ranks, selection, style, tables
 from reports.matrix import Group, Row
 from reports.section import Workshop, section

@@ -20,15 +20,18 @@ from reports.matrix import Group
 
 @dataclass
 class Stored:
-    """Files of a results folder; each is read when it is asked for, and None stands for what is absent or damaged."""
+    """Files of a results folder; each is read when it is asked for, and None stands for what is absent or damaged.
+
+    ``folders`` maps a record's ``place``, dataset and key, to its cell folder.
+    """
 
     results: Path
-    folders: Mapping[str, Path]
+    folders: Mapping[tuple[str, str], Path]
     _facts: dict[tuple[str, str], Facts | None] = field(default_factory=dict)
 
     def codes(self, record: Record) -> dict[str, Codes] | None:
         """Return the cell's codes of ``database`` and ``query``."""
-        place = self.folders.get(record.key)
+        place = self.folders.get(record.place)
         if place is None:
             return None
         try:
@@ -39,7 +42,7 @@ class Stored:
 
     def precisions(self, record: Record, preset: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the cut-offs (K,) int64 and the AP of every query, (queries, K + 1) float64, last at full depth."""
-        place = self.folders.get(record.key)
+        place = self.folders.get(record.place)
         if place is None:
             return None
         try:
@@ -51,7 +54,7 @@ class Stored:
 
     def robustness(self, record: Record) -> Robustness | str:
         """Return what was measured of a record's perturbed queries, or why there is nothing that belongs to it."""
-        place = self.folders.get(record.key)
+        place = self.folders.get(record.place)
         found = robustness_file.read(place, record.key) if place else "its folder is not known"
         if isinstance(found, str):
             return found
@@ -64,7 +67,7 @@ class Stored:
 
     def perturbed_precisions(self, record: Record, found: Robustness, preset: str) -> np.ndarray | None:
         """Return AP of every query, (queries, 1 + conditions) float64, clean first; None where it is not at hand."""
-        table = robustness_file.read_precisions(self.folders[record.key], found, preset)
+        table = robustness_file.read_precisions(self.folders[record.place], found, preset)
         return None if isinstance(table, str) else table
 
     def facts(self, group: Group) -> Facts | None:

@@ -11,9 +11,10 @@ import pytest
 
 from benchmark import registry
 from benchmark.cli import parser
-from benchmark.commands.listing import describe_methods, markdown_card
+from benchmark.paths import ROOT
+from benchmark.publish.cards import describe_methods, markdown_cards
 
-README = registry.ROOT / "README.md"
+README = ROOT / "README.md"
 
 
 def blocks(language):
@@ -25,7 +26,7 @@ def test_the_example_method_is_one_file_that_works(tiny, cache_root, tmp_path):
     assert len(code.splitlines()) <= 35
     copy = tmp_path / "checkout"
     for room in ("benchmark", "methods", "datasets", "reports"):
-        shutil.copytree(registry.ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__", "html"))
+        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__", "html"))
     (copy / "methods" / "my_method.py").write_text(code)
     done = subprocess.run(
         [
@@ -76,6 +77,6 @@ def test_every_guest_is_in_the_readme(name):
 
 def test_the_cards_are_those_that_the_command_prints():
     shown = re.search(r"<!-- cards -->\n(.*?)<!-- end of cards -->", README.read_text(encoding="utf-8"), re.DOTALL)
-    rows = describe_methods(counted=True)
-    assert shown and shown.group(1) == "\n\n".join(markdown_card(row) for row in rows) + "\n"
-    assert all(row["cost"] for row in rows)
+    cards = describe_methods(count=True)
+    assert shown and shown.group(1) == markdown_cards(cards) + "\n"
+    assert all(card.cost for card in cards)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmark.commands import shared
+from benchmark.errors import BadInput
+from benchmark.paths import shown
 
 if TYPE_CHECKING:
     from benchmark.store import Written
 
 
-def add(verbs: Any) -> None:
-    """Add the verb."""
-    parser = verbs.add_parser(
-        "convert",
-        help="rewrite a dataset into contiguous files",
-        description="Rewrite the features of a dataset (shards, compressed, float64, several views) into one "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb."""
+    parser.description = (
+        "Rewrite the features of a dataset (shards, compressed, float64, several views) into one "
         "contiguous HDF5 file per split, with labels and a dataset.toml; 'run --datasets DIR' takes the folder. "
-        "Stopped, the same command goes on with the splits that are left.",
+        "Stopped, the same command goes on with the splits that are left."
     )
     parser.add_argument("--dataset", required=True, metavar="D", help="name, or folder with a dataset.toml")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder")
@@ -30,13 +30,11 @@ def add(verbs: Any) -> None:
         help="type of the stored values; keep (default) leaves float16 and float32 and makes float64 float32",
     )
     shared.add_roots(parser)
-    parser.set_defaults(call=call)
 
 
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     from benchmark import registry
-    from benchmark.errors import BadInput
     from benchmark.progress import Progress
     from benchmark.store import convert
 
@@ -45,7 +43,7 @@ def call(args: argparse.Namespace) -> int:
     dataset = registry.open_dataset(args.dataset, shared.roots(args))
     with Progress(dataset.name) as progress:
         convert(dataset, args.out, args.dtype, args.dataset, lambda split: print(_line(split), flush=True), progress)
-    print(f"{dataset.name}: python -m benchmark run --datasets {shared.shown(args.out)}")
+    print(f"{dataset.name}: python -m benchmark run --datasets {shown(args.out)}")
     return 0
 
 

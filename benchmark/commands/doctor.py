@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from typing import Any
 
 from benchmark.commands import shared
+from benchmark.paths import results_folder
 
 
-def add(verbs: Any) -> None:
-    """Add the verb."""
-    parser = verbs.add_parser("doctor", help="check the environment and the data")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb."""
     shared.add_roots(parser)
     shared.add_results(parser)
-    parser.set_defaults(call=call)
 
 
 def call(args: argparse.Namespace) -> int:
@@ -53,7 +51,7 @@ def _environment() -> bool:
 def _folders(args: argparse.Namespace) -> bool:
     print("folders")
     roots = shared.roots(args)
-    places = {"results": shared.results_folder(args.results), "cache": roots.cache}
+    places = {"results": results_folder(args.results), "cache": roots.cache}
     fine = True
     for name, path in places.items():
         parent = next(folder for folder in (path, *path.resolve().parents) if folder.exists())
@@ -66,20 +64,23 @@ def _folders(args: argparse.Namespace) -> bool:
 
 
 def _methods() -> bool:
-    from benchmark.commands.listing import describe_methods
+    from benchmark.publish.cards import MethodCard, describe_methods
 
     print("methods")
-    for row in describe_methods():
-        _line(None if row["unavailable"] else True, row["name"], row["unavailable"] or row["paper"])
+    for card in describe_methods():
+        if isinstance(card, MethodCard):
+            _line(True, card.name, card.paper)
+        else:
+            _line(None, card.name, card.reason)
     return True
 
 
 def _datasets(args: argparse.Namespace) -> bool:
-    from benchmark.commands.listing import describe_datasets
+    from benchmark.publish.cards import describe_datasets
 
     print("datasets")
-    for row in describe_datasets(args):
-        _line(row["present"] or None, row["name"], row["title"] if row["present"] else row["reason"])
-        if row["advice"]:
-            _line(None, "", row["advice"])
+    for card in describe_datasets(shared.roots(args)):
+        _line(card.present or None, card.name, card.title if card.present else card.reason)
+        if card.advice:
+            _line(None, "", card.advice)
     return True

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from benchmark.commands import shared
+from benchmark.errors import BadInput
+from benchmark.paths import shown
 
 
-def add(verbs: Any) -> None:
-    """Add the verb."""
-    parser = verbs.add_parser(
-        "evaluate",
-        help="measure codes made elsewhere",
-        description="Measure codes (.npy or .npz; +1/-1 or 0/1) with labels (.npy, .npz or .mat).",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb."""
+    parser.description = "Measure codes (.npy or .npz; +1/-1 or 0/1) with labels (.npy, .npz or .mat)."
     parser.add_argument("--query-codes", type=Path, metavar="F")
     parser.add_argument("--database-codes", type=Path, metavar="F", required=True)
     parser.add_argument("--query-labels", type=Path, metavar="F")
@@ -27,13 +23,11 @@ def add(verbs: Any) -> None:
     parser.add_argument("--self-match", choices=("include", "exclude"), help="whether a query may find itself")
     parser.add_argument("--k", nargs="+", type=int, metavar="K", help="cut-offs (default: 5 10 20 40 60 80 100)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the result there, unrounded")
-    parser.set_defaults(call=call)
 
 
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     from benchmark.atomic import write_json
-    from benchmark.errors import BadInput
     from benchmark.evaluation.files import evaluate_files
     from benchmark.evaluation.protocol import KS
 
@@ -63,5 +57,5 @@ def call(args: argparse.Namespace) -> int:
         if isinstance(value, float):
             print(f"{name:<20} {value:.6f}")
     if args.json:
-        print(f"written: {shared.shown(args.json)}")
+        print(f"written: {shown(args.json)}")
     return 0

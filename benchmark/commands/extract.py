@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands import shared
+from benchmark.commands.shared import DEVICES
 from benchmark.errors import BadInput
+from benchmark.paths import shown
 
 if TYPE_CHECKING:
     import torch
@@ -21,14 +22,12 @@ BATCH, MOST_WORKERS, TOLD = 64, 16, 20
 """Frames that the backbone is given at a time, decoding threads, and videos that the summary names at most (ours)."""
 
 
-def add(verbs: Any) -> None:
-    """Add the verb."""
-    parser = verbs.add_parser(
-        "extract",
-        help="make a dataset of frame features from a folder of videos",
-        description="Decode a folder of videos, take T frames of each through a backbone, and write a folder that "
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb."""
+    parser.description = (
+        "Decode a folder of videos, take T frames of each through a backbone, and write a folder that "
         "'run --datasets DIR' takes. Damaged files are reported and skipped. Stopped or killed, the same command goes "
-        "on; videos that were added or changed since are extracted, and no others.",
+        "on; videos that were added or changed since are extracted, and no others."
     )
     parser.add_argument("--videos", required=True, type=Path, metavar="DIR", help="folder with videos, at any depth")
     parser.add_argument("--backbone", required=True, metavar="SPEC", help="the network, such as hf:NAME@REVISION")
@@ -57,13 +56,12 @@ def add(verbs: Any) -> None:
     tables.add_argument("--query-share", type=float, default=0.2, metavar="X", help="of every class (default: 0.2)")
     tables.add_argument("--seed", type=int, default=0, help="of drawn splits and of views (default: 0)")
     _add_work(parser.add_argument_group("work"))
-    parser.set_defaults(call=call)
 
 
 def _add_work(group: Any) -> None:
     group.add_argument("--batch", type=int, default=BATCH, metavar="N", help=f"frames per call (default: {BATCH})")
     group.add_argument("--workers", type=int, metavar="N", help="decoding threads (default: by cores and device)")
-    group.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    group.add_argument("--device", choices=DEVICES, default="auto")
     group.add_argument("--precision", choices=("fp32", "fp16", "bf16", "auto"), default="auto")
     group.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the stored features")
     group.add_argument("--allow-partial", action="store_true", help="use damaged files up to where they decode")
@@ -74,7 +72,7 @@ def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     _check(args)
     _check_decoder()
-    from benchmark import environment, machine
+    from benchmark import machine
     from benchmark.extraction import job
     from benchmark.extraction.backbones import open_backbone
     from benchmark.extraction.pipeline import ClipRecipe
@@ -83,7 +81,7 @@ def call(args: argparse.Namespace) -> int:
     for note in plan.notes:
         print(note)
     machine.set_up()
-    device = environment.choose_device(args.device)
+    device = machine.choose_device(args.device)
     backbone = open_backbone(args.backbone, device, args.precision)
     recipe = ClipRecipe(
         frames=args.frames, views=args.views, allow_partial=args.allow_partial, thumbnails=not args.no_thumbnails,
@@ -98,7 +96,7 @@ def call(args: argparse.Namespace) -> int:
         return 1
     sizes = ", ".join(f"{split} {len(names):,}" for split, names in report.splits.items())
     print(f"{sizes} videos, {classes} classes, {args.frames} x {backbone.dim}")
-    print(f"{shared.shown(args.out)}: python -m benchmark run --datasets {shared.shown(args.out)}")
+    print(f"{shown(args.out)}: python -m benchmark run --datasets {shown(args.out)}")
     return 1 if report.count("failed") else 0
 
 

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any
 from benchmark.commands import shared
 from benchmark.machine import PRECISIONS
 from benchmark.options import DEVICES, RERUNS, fill_from_toml
+from benchmark.paths import page_folder, results_folder, shown
 from benchmark.regime import SELECTIONS
 
 if TYPE_CHECKING:
-    from benchmark.dataset import Dataset, Roots
+    from benchmark.dataset import Dataset
+    from benchmark.paths import Roots
 
 DEFAULT_BITS, DEFAULT_SEEDS = [16, 32, 64], [0]
 
 
-def add(verbs: Any) -> None:
-    """Add the verb."""
-    parser = verbs.add_parser(
-        "run",
-        help="run methods on datasets and measure them",
-        description="Run every cell of methods x datasets x bits x seeds that has no record yet.",
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Describe the verb."""
+    parser.description = "Run every cell of methods x datasets x bits x seeds that has no record yet."
     parser.add_argument("--methods", nargs="+", metavar="M", help="names, or name:variant; 'list methods' shows them")
     parser.add_argument(
         "--datasets",
@@ -74,7 +72,6 @@ def add(verbs: Any) -> None:
     parser.add_argument("--no-page", action="store_true", help="leave the page as it is; 'report' builds it later")
     shared.add_results(parser)
     shared.add_roots(parser)
-    parser.set_defaults(call=call)
 
 
 def _add_regime(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +104,7 @@ def _add_regime(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     fill_from_toml(args)
-    from benchmark import compiled, environment, executors, facts, machine, plan, regime
+    from benchmark import compiled, executors, facts, machine, plan, regime
     from benchmark.errors import BadInput
 
     if not args.methods:
@@ -118,13 +115,13 @@ def call(args: argparse.Namespace) -> int:
     choices = [plan.choose_method(name) for name in _unique(args.methods)]
     settings = plan.read_settings(args.set or [])
     opened = reduce_all(open_all(args.datasets, shared.roots(args)), args.subset)
-    device = environment.choose_device(args.device or "auto")
+    device = machine.choose_device(args.device or "auto")
     if asked.compiled:
         compiled.check_compiler(device)
     precision_of = partial(machine.resolve_precision, args.precision or "fp32", device)
     cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs, precision_of, asked)
     _say_unconcerned(asked, choices)
-    results = shared.results_folder(args.results)
+    results = results_folder(args.results)
     job = executors.Job(cells, results, shared.roots(args).cache, args.device or "auto", args.rerun, _command())
     if args.dry_run:
         executors.show_plan(job)
@@ -152,16 +149,16 @@ def open_all(names: list[str] | None, roots: Roots) -> list[tuple[str, Dataset]]
 
 def _perturb(job: Any, roots: Roots) -> int:
     """Measure the robustness of the job's finished cells; return how many could not be."""
-    from benchmark import record
-    from benchmark.commands import robustness
+    from benchmark import robustness_job
+    from benchmark.records import store
 
-    found = [(record.load(cell.folder(job.results)), cell) for cell in job.cells]
+    found = [(store.load(cell.folder(job.results)), cell) for cell in job.cells]
     done = [
-        robustness.Cell(item, cell.folder(job.results), cell.dataset)
+        robustness_job.TrainedCell(item, cell.folder(job.results), cell.dataset)
         for item, cell in found
         if item is not None and item.status == "done"
     ]
-    return robustness.run(done, roots, job.device, again=job.rerun == "all")
+    return robustness_job.run(done, roots, job.device, again=job.rerun == "all")
 
 
 def reduce_all(opened: list[tuple[str, Dataset]], n: int | None) -> list[tuple[str, Dataset]]:
@@ -186,13 +183,13 @@ def _say_unconcerned(asked: Any, choices: list[Any]) -> None:
 
 def _finish(job: Any, roots: Roots, page: bool) -> None:
     from benchmark import summary
-    from benchmark.commands.report import build
+    from benchmark.publish.page import build
 
     summary.show(job.cells, job.results)
     if not page:
         return
-    path = build(job.results, shared.page_folder(job.results), summary.expected(job.cells), roots)
-    print(f"page: {shared.shown(path)}")
+    path = build(job.results, page_folder(job.results), summary.expected(job.cells), roots)
+    print(f"page: {shown(path)}")
 
 
 def _unique(values: list[Any]) -> list[Any]:

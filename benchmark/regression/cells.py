@@ -14,8 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmark.dataset import Roots
 from benchmark.errors import BadInput
+from benchmark.paths import Roots
 from benchmark.regression.plan import Plan
 from benchmark.subset import SubsetDataset
 

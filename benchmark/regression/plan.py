@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark import plan, registry
-from benchmark.dataset import Dataset, Roots
+from benchmark.dataset import Dataset
 from benchmark.errors import BadInput
+from benchmark.paths import Roots
 from benchmark.subset import SubsetDataset, sized_part
 
 FILE = "check.toml"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import multiprocessing
 import signal
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmark import environment, machine, plan, seeds
+from benchmark.records.code_digest import code_identity
 from benchmark.scaling.task import Task
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def measure(task: Task) -> dict[str, Any]:
         "encode_videos_per_second": rate,
         "parameters": parameters,
         "environment": environment.describe(device),
-        "code": environment.code_identity(choice.name, Path(inspect.getfile(type(dataset)))),
+        "code": code_identity(choice.name, dataset),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

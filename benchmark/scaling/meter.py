@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark import environment
 from benchmark.artefacts import ArtefactStore
+from benchmark.compute.memory import peak_memory, reset_peak_memory
 from benchmark.features import Videos
 
 EVERY = 0.02
@@ -112,13 +112,13 @@ class Meter:
         """Measure the peaks of memory of a part of a phase; the block fills in the times."""
         phase = self.phases.setdefault(name, Phase())
         give_memory_back()
-        environment.reset_peak_memory()
+        reset_peak_memory()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
         with AnonymousPeak() as anonymous:
             yield phase
-        phase.resident = max(phase.resident, environment.peak_memory())
+        phase.resident = max(phase.resident, peak_memory())
         if anonymous.peak is not None:
             phase.anonymous = max(phase.anonymous or 0, anonymous.peak)
         if self.device.type == "cuda":

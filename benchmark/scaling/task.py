@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark import plan, registry
-from benchmark.dataset import Dataset, Roots, Scalable
+from benchmark.dataset import Dataset, Scalable
 from benchmark.errors import BadInput
+from benchmark.paths import Roots
 
 if TYPE_CHECKING:
     from benchmark.method import MethodConfig

@@ -10,7 +10,8 @@ import pytest
 
 from benchmark import feature_file
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.dataset import Dataset, Roots
+from benchmark.dataset import Dataset
+from benchmark.paths import Roots
 from benchmark.progress import Progress
 from benchmark.store import convert
 from tests.benchmarks.batches import BATCH, in_turns, orders_of, seconds

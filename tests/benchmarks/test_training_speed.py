@@ -18,6 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark import machine
+from benchmark.compute.memory import keep_freed_memory
 from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.encoding import encode_reals
 from benchmark.features import FrameShape
@@ -188,7 +189,7 @@ def test_a_training_step(benchmark, speed, name, precision, file):
         pytest.skip("this processor has no instructions for products of bfloat16")
     case = CASES[name]
     machine.choose_products()
-    machine.keep_freed_memory()
+    keep_freed_memory()
     trainer = Trainer(case, file, precision)
     batch = trainer.batch(trainer.rows[0])
     trainer.step(batch)

@@ -14,6 +14,7 @@ import torch
 from numba import config, njit
 
 from benchmark import machine
+from benchmark.compute.memory import keep_freed_memory
 
 ROUNDS = 5
 
@@ -39,13 +40,13 @@ def as_torch_comes() -> Iterator[None]:
         yield
     finally:
         matmul.fp32_precision = before
-        machine.keep_freed_memory()
+        keep_freed_memory()
 
 
 def pairs(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float, float]:
     """Return the median seconds of both, and the median of their ratio, theirs over ours, taken in turns."""
     machine.choose_products()
-    machine.keep_freed_memory()
+    keep_freed_memory()
     ours()
     with as_torch_comes():
         theirs()

@@ -11,12 +11,12 @@ import methods.conmh
 import methods.itq
 from benchmark import machine, registry, runner
 from benchmark.cli import main
-from benchmark.dataset import Roots
 from benchmark.evaluation import results
 from benchmark.evaluation.evaluator import evaluate, warm_up
+from benchmark.paths import ROOT, Roots
 from benchmark.regression import cells, plan
 
-BASELINES = registry.ROOT / "results" / "baselines"
+BASELINES = ROOT / "results" / "baselines"
 
 
 @pytest.fixture

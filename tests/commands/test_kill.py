@@ -9,8 +9,10 @@ import time
 import numpy as np
 import pytest
 
-from benchmark import record, registry
+from benchmark import record
 from benchmark.code_file import read_codes
+from benchmark.paths import ROOT
+from benchmark.records import store
 
 WORDS = ["--methods", "conmh", "--bits", "16", "--set", "conmh.size=mini", "--device", "cpu", "--no-page"]
 
@@ -23,7 +25,7 @@ def heeds_ctrl_c():
 def start(tiny, cache_root, results, *words):
     return subprocess.Popen(
         [sys.executable, "-m", "benchmark", "run", "--datasets", tiny, "--results", results, *WORDS, *words],
-        cwd=registry.ROOT,
+        cwd=ROOT,
         env={**os.environ, "VIDEO_HASHING_CACHE": str(cache_root)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -58,8 +60,8 @@ def test_killed_in_training_and_started_again_equals_uninterrupted(tiny, cache_r
     assert killed.returncode == (-signal.SIGKILL if with_signal == signal.SIGKILL else 130)
     assert not list((tmp_path / "killed").glob(f"*/*/*/*/{record.RECORD}"))
     finish(start(tiny, cache_root, tmp_path / "killed", *epochs))
-    (resumed,) = record.scan(tmp_path / "killed").records
-    (whole,) = record.scan(tmp_path / "whole").records
+    (resumed,) = store.scan(tmp_path / "killed").records
+    (whole,) = store.scan(tmp_path / "whole").records
     assert 0 < resumed.training.resumed < 40
     assert whole.training.resumed == 0
     assert resumed.training.stages[-1]["losses"] == whole.training.stages[-1]["losses"]
@@ -73,6 +75,7 @@ DIES_IN_AN_ARTEFACT = """
 import os, signal, sys
 import numpy
 from benchmark.cli import main
+from benchmark.records import store
 
 def half(stream, **arrays):
     whole(stream, **arrays)
@@ -101,7 +104,7 @@ def test_killed_in_the_middle_of_an_artefact(tiny, tmp_path, method, artefact, s
         return [str(word) for word in ["run", "--device", "cpu", "--no-page", *folders, *chosen]]
 
     def python(*arguments):
-        done = subprocess.run([sys.executable, *arguments], cwd=registry.ROOT, capture_output=True, text=True)
+        done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 
     code, text = python("-c", DIES_IN_AN_ARTEFACT, artefact, *words("killed"))
@@ -111,8 +114,8 @@ def test_killed_in_the_middle_of_an_artefact(tiny, tmp_path, method, artefact, s
     for name in ("killed", "whole"):
         code, text = python("-m", "benchmark", *words(name))
         assert code == 0, text
-    (again,) = record.scan(tmp_path / "killed" / "results").records
-    (whole,) = record.scan(tmp_path / "whole" / "results").records
+    (again,) = store.scan(tmp_path / "killed" / "results").records
+    (whole,) = store.scan(tmp_path / "whole" / "results").records
     assert again.training.stages[-1]["losses"] == whole.training.stages[-1]["losses"]
     assert again.metrics == whole.metrics
     for split, expected in codes(tmp_path / "whole" / "results").items():
@@ -124,7 +127,7 @@ def test_two_runs_at_once_share_the_cells(tiny, cache_root, tmp_path):
     words = ["--epochs", "6", "--seeds", "0", "1", "2"]
     both = [start(tiny, cache_root, tmp_path / "results", *words) for _ in range(2)]
     texts = [finish(process) for process in both]
-    found = record.scan(tmp_path / "results")
+    found = store.scan(tmp_path / "results")
     assert sorted(item.identity.seed for item in found.records) == [0, 1, 2]
     assert not found.damaged
     made = sum(text.count("6 epochs  fit ") for text in texts)  # progress lines speak of a fit as well

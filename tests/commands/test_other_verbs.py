@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmark import record, registry
+from benchmark.cells.state import LOCK
 from benchmark.cli import main
-from benchmark.executors import LOCK
+from benchmark.records import store
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_encode_gives_the_codes_of_the_record(call, tiny, tmp_path, method):
     results = tmp_path / "results"
     words = ["--epochs", 1, "--set", "conmh.size=mini"] if method == "conmh" else []
     call("run", "--methods", method, "--datasets", tiny, "--bits", 16, "--results", results, "--no-page", *words)
-    (folder,) = record.scan(results).folders.values()
+    (folder,) = store.scan(results).folders.values()
     out = tmp_path / "codes.npz"
     model, features = folder / record.MODEL, tiny / "query.h5"
     code, text = call("encode", "--method", method, "--checkpoint", model, "--features", features, "--out", out)
@@ -116,8 +117,8 @@ def test_encode_gives_the_codes_of_the_record(call, tiny, tmp_path, method):
 def test_evaluate_agrees_with_the_record(call, tiny, tmp_path):
     results = tmp_path / "results"
     call("run", "--methods", "itq", "--datasets", tiny, "--bits", 16, "--results", results, "--no-page")
-    (found,) = record.scan(results).records
-    (folder,) = record.scan(results).folders.values()
+    (found,) = store.scan(results).records
+    (folder,) = store.scan(results).folders.values()
     for split in ("query", "database"):
         words = ["--method", "itq", "--checkpoint", folder / record.MODEL, "--features", tiny / f"{split}.h5"]
         call("encode", *words, "--out", tmp_path / f"{split}.npz")
@@ -144,7 +145,7 @@ def test_evaluate_agrees_with_the_record(call, tiny, tmp_path):
 def test_encode_takes_features_that_hold_a_nan_for_bad_input(call, tiny, tmp_path, capsys):
     results = tmp_path / "results"
     call("run", "--methods", "lsh", "--datasets", tiny, "--bits", 8, "--results", results, "--no-page")
-    (folder,) = record.scan(results).folders.values()
+    (folder,) = store.scan(results).folders.values()
     with h5py.File(tmp_path / "bad.h5", "w") as file:
         frames = np.ones((4, 6, 24), np.float32)
         frames[2, 3, 5] = np.nan

@@ -9,6 +9,7 @@ import pytest
 from benchmark import record
 from benchmark.cli import main
 from benchmark.code_file import read_codes
+from benchmark.records import store
 
 WORDS = ["--methods", "conmh", "--bits", "8", "--epochs", "4", "--set", "conmh.size=mini", "conmh.batch_size=50"]
 
@@ -28,13 +29,13 @@ def run(tiny, tmp_path, cache_root, monkeypatch, capsys):
 
 
 def found(tmp_path, results="results"):
-    held = record.scan(tmp_path / results)
-    return sorted(held.records, key=lambda item: (held.folders[item.key] / record.RECORD).stat().st_mtime_ns)
+    held = store.scan(tmp_path / results)
+    return sorted(held.records, key=lambda item: (held.folders[item.place] / record.RECORD).stat().st_mtime_ns)
 
 
 def codes(tmp_path, key, results="results"):
-    held = record.scan(tmp_path / results)
-    return {name: part.packed for name, part in read_codes(held.folders[key] / record.CODES).items()}
+    held = store.scan(tmp_path / results)
+    return {name: part.packed for name, part in read_codes(held.folders["tiny", key] / record.CODES).items()}
 
 
 def test_a_curve_leaves_key_codes_and_losses_as_they_are_and_is_added_to_a_record_that_lacks_it(run, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from benchmark import record, robustness_file
 from benchmark.cli import main
 from benchmark.code_file import read_codes, write_codes
+from benchmark.records import store
 
 
 @pytest.fixture
@@ -36,15 +37,15 @@ def trained(call, tiny):
 
 
 def cells(tmp_path):
-    found = record.scan(tmp_path / "results")
+    found = store.scan(tmp_path / "results")
     return {
-        (item.identity.method, item.identity.bits, item.identity.seed): found.folders[item.key]
+        (item.identity.method, item.identity.bits, item.identity.seed): found.folders[item.place]
         for item in found.records
     }
 
 
 def of(folder):
-    item = record.load(folder)
+    item = store.load(folder)
     found = robustness_file.read(folder, item.key)
     assert isinstance(found, robustness_file.Robustness), found
     return item, found
@@ -135,6 +136,16 @@ def test_other_data_of_the_same_name_are_refused(call, trained, tmp_path, tiny):
     code, printed = call("robustness")
     assert code == 2 and "expected fingerprint" in printed.err and "Traceback" not in printed.err
     assert call("robustness", "--datasets", tiny)[0] == 0
+
+
+def test_a_part_of_a_dataset_is_recorded_with_the_file_of_the_whole(call, trained, tmp_path):
+    trained("--subset", 40)
+    assert call("robustness")[0] == 0
+    (folder,) = cells(tmp_path).values()
+    item, found = of(folder)
+    assert item.identity.subset == 40
+    assert found.code["dataset_file"] == item.code["dataset_file"] == "benchmark/layout.py"
+    assert found.code["digest"] == item.code["digest"]
 
 
 def test_a_folder_without_results_is_told(call):

@@ -9,6 +9,7 @@ from benchmark import record
 from benchmark.cli import main
 from benchmark.code_file import read_codes
 from benchmark.evaluation.hamming import unpack
+from benchmark.records import store
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def run(tiny, tmp_path, cache_root, monkeypatch, capsys):
 
 
 def records(tmp_path, name="results"):
-    return record.scan(tmp_path / name)
+    return store.scan(tmp_path / name)
 
 
 def test_a_matrix_ends_with_records_a_table_and_a_page(run, tmp_path):
@@ -64,7 +65,7 @@ def test_the_record_holds_what_made_the_number(run, tmp_path):
     )
     assert len(found.examples) == 9
     assert all(len(example["results"]) == 5 for example in found.examples)
-    folder = records(tmp_path).folders[found.key]
+    folder = records(tmp_path).folders[found.place]
     assert not (folder / record.CHECKPOINT).exists()
     codes = read_codes(folder / record.CODES)
     assert unpack(codes["database"]).shape == (80, 8)
@@ -187,7 +188,7 @@ def test_a_cell_in_bfloat16_is_a_cell_of_its_own_and_its_model_encodes_alike(run
     lowered = found["conmh", "bf16"]
     assert "--precision bf16" in lowered.rerun and "precision" not in found["conmh", "fp32"].rerun
     assert lowered.training.stages[-1]["waited"] >= 0
-    folder = records(tmp_path).folders[lowered.key]
+    folder = records(tmp_path).folders[lowered.place]
     out = tmp_path / "codes.npz"
     features = tiny / "query.h5"
     words = ["--method", "conmh", "--checkpoint", folder / record.MODEL, "--features", features, "--out", out]

@@ -10,8 +10,8 @@ import pytest
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
-from benchmark.dataset import Roots
 from benchmark.layout import load_folder
+from benchmark.paths import Roots
 from datasets.activitynet import ActivityNet
 from datasets.fcvid import FCVID
 from datasets.hmdb51 import HMDB51

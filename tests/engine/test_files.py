@@ -10,7 +10,8 @@ import pytest
 from benchmark import record
 from benchmark.artefacts import ArtefactStore
 from benchmark.atomic import replacing, sweep, write_json, write_text
-from benchmark.record import Damaged, Identity, Record
+from benchmark.record import Identity, Record
+from benchmark.records import store
 
 
 def make_record(**changes):
@@ -103,8 +104,8 @@ def test_record_survives_writing_and_reading_unrounded(tmp_path):
         metrics={"field": {"protocol": {}, "metrics": {"map@5": 0.1 + 0.2, "map": float("nan")}}},
     )
     folder = record.cell_folder(tmp_path, "d", "m", 16, 0, "abc")
-    record.write(folder, value)
-    read = record.load(folder)
+    store.write(folder, value)
+    read = store.load(folder)
     assert read.diagnostics["bit_balance"] == 1 / 3
     assert read.metrics["field"].metrics["map@5"] == 0.1 + 0.2
     assert read.metrics["field"].metrics["map"] is None
@@ -113,34 +114,34 @@ def test_record_survives_writing_and_reading_unrounded(tmp_path):
 
 def test_a_failure_never_counts_as_done_and_success_removes_it(tmp_path):
     failure = record.Failure(phase="fit", type="TrainingDiverged", message="no", traceback="")
-    record.write(tmp_path, make_record(status="failed", failure=failure))
+    store.write(tmp_path, make_record(status="failed", failure=failure))
     assert not (tmp_path / record.RECORD).exists()
-    assert record.load(tmp_path).status == "failed"
-    record.write(tmp_path, make_record())
-    assert record.load(tmp_path).status == "done"
+    assert store.load(tmp_path).status == "failed"
+    store.write(tmp_path, make_record())
+    assert store.load(tmp_path).status == "done"
     assert not (tmp_path / record.FAILURE).exists()
 
 
 def test_scan_reports_damaged_files_and_skips_baselines(tmp_path):
     good = record.cell_folder(tmp_path, "d", "m", 16, 0, "abc")
-    record.write(good, make_record())
+    store.write(good, make_record())
     for name, text in {"x": "{", "y": '{"schema_version": 99}', "z": '{"schema_version": 1, "status": "done"}'}.items():
         write_text(tmp_path / "d" / "m" / "16" / f"seed0-{name}" / record.RECORD, text)
-    record.write(record.cell_folder(tmp_path / "baselines", "d", "m", 16, 0, "abc").parent, make_record(key="base"))
-    found = record.scan(tmp_path)
+    store.write(record.cell_folder(tmp_path / "baselines", "d", "m", 16, 0, "abc").parent, make_record(key="base"))
+    found = store.scan(tmp_path)
     assert [item.key for item in found.records] == ["abc"]
-    assert found.folders == {"abc": good}
+    assert found.folders == {("d", "abc"): good}
     reasons = " ".join(item.reason for item in found.damaged)
     assert len(found.damaged) == 3
     assert "cannot be read" in reasons and "schema version 99" in reasons and "does not fit the schema at" in reasons
-    assert all(isinstance(item, Damaged) for item in found.damaged)
+    assert all(isinstance(item, store.Damaged) for item in found.damaged)
 
 
 def test_a_record_of_schema_1_loads_for_ever():
     """The committed file was written by the first release."""
     from pathlib import Path
 
-    read = record.read(Path(__file__).parent.parent / "golden" / "record_schema_1.json")
+    read = store.read(Path(__file__).parent.parent / "golden" / "record_schema_1.json")
     assert isinstance(read, Record)
     assert read.schema_version == 1
     assert read.metrics["field"].metrics["map@5"] > 0

@@ -6,7 +6,8 @@ import torch
 
 from benchmark import perturbations
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.perturbations import GRID, SEED, Condition, conditions, perturb, source_frames, unit_noise
+from benchmark.perturbations import perturb, source_frames, unit_noise
+from benchmark.robustness_file import GRID, SEED, Condition, conditions
 from benchmark.seeds import Draws
 
 ROWS = np.array([0, 1, 2, 7, 40, 299, 45_599])

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from benchmark import facts, registry
-from benchmark.dataset import Roots
 from benchmark.layout import load_folder
+from benchmark.paths import Roots
 from benchmark.picture_file import GAP, read_frames, strip
 from benchmark.previews import Previews
 from tests.support.made_datasets import refusal, write_own

@@ -14,7 +14,7 @@ from benchmark.evaluation.protocol import KS, PRESETS
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.features import FrameShape, MemoryVideos
 from benchmark.method import Method, Run
-from benchmark.perturbations import Condition, conditions
+from benchmark.robustness_file import Condition, conditions
 from tests.reference.plain_metrics import plain_metrics
 
 SHAPE, BITS = FrameShape(6, 8), 12

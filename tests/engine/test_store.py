@@ -16,8 +16,9 @@ import pytest
 from benchmark import registry, store
 from benchmark.cli import main
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.dataset import SPLITS, Roots
+from benchmark.dataset import SPLITS
 from benchmark.layout import load_folder
+from benchmark.paths import ROOT, Roots
 
 T, D, CLASSES = 4, 10, 3
 
@@ -250,7 +251,7 @@ def test_killed_while_writing(tmp_path, cache_root, call):
     dataset, out = "synthetic:videos=6000,database=20,query=9,dim=512", tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmark", "convert", "--dataset", dataset, "--out", out, "--cache", cache_root],
-        cwd=registry.ROOT,
+        cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     until = time.monotonic() + 120

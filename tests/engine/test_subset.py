@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmark import validation
-from benchmark.dataset import Roots
 from benchmark.draw import alone, draw_rows, hold_out, one_class, quotas
 from benchmark.errors import BadInput
 from benchmark.features import MemoryVideos, RowVideos
 from benchmark.layout import load_folder
+from benchmark.paths import Roots
 from benchmark.seeds import generator
 from benchmark.subset import reduced
 from tests.support.made_datasets import features, labels, put

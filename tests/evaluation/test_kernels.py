@@ -17,7 +17,7 @@ from benchmark.errors import BadInput
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import Codes, distances2, joined, nearest, pack, unpack
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT, Protocol
-from benchmark.registry import ROOT
+from benchmark.paths import ROOT
 from tests.reference.plain_metrics import plain_metrics
 
 DEVICES = [torch.device(name) for name in ("cpu", "cuda") if name == "cpu" or torch.cuda.is_available()]

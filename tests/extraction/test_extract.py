@@ -17,10 +17,10 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from benchmark import registry
 from benchmark.cli import main
 from benchmark.extraction.decoding import read_clip
 from benchmark.layout import load_folder
+from benchmark.paths import ROOT
 from tests.support import standin
 from tests.support.made_videos import numbered, write_video
 
@@ -254,7 +254,7 @@ def test_killed_in_the_middle_and_continued_equals_uninterrupted(source, extract
     words = ["extract", "--videos", source, "--out", tmp_path / "killed", "--frames", FRAMES, "--backbone", "tiny"]
     process = subprocess.Popen(
         [sys.executable, "tests/support/standin.py", *map(str, words), "--device", "cpu"],
-        cwd=registry.ROOT,
+        cwd=ROOT,
         env={**os.environ, "STANDIN_SECONDS": "0.2", "STANDIN_SHARD_SECONDS": "0.3"},
     )
     shards, until = tmp_path / "killed" / ".extract" / "shards", time.monotonic() + 60

@@ -8,8 +8,8 @@ from itertools import cycle
 import h5py
 import pytest
 
-from benchmark import registry
 from benchmark.layout import load_folder
+from benchmark.paths import ROOT
 from benchmark.subset import reduced
 from datasets.moving_digits import LEVELS, class_of_rows, draw
 from tests.support import tiny_models
@@ -42,7 +42,7 @@ def videos(tmp_path_factory):
 
 
 def run(*words):
-    done = subprocess.run([str(word) for word in words], cwd=registry.ROOT, capture_output=True, text=True, timeout=240)
+    done = subprocess.run([str(word) for word in words], cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

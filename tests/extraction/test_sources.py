@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import registry
 from benchmark.errors import BadInput
 from benchmark.extraction.backbones import Backbone, open_backbone
+from benchmark.paths import ROOT
 from tests.support.tiny_models import clip, save
 
 CPU = torch.device("cpu")
@@ -39,7 +39,7 @@ def program(code, **environment):
     """Run Python in the root of the checkout, as ``python -m benchmark`` does, and return what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=registry.ROOT,
+        cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -113,7 +113,7 @@ print(datasets is ours, datasets.__file__)
 """
     first, second = program(code).splitlines()
     assert first == "True False False"  # transformers took our folder for the package before, and no longer does
-    assert second == f"True {registry.ROOT / 'datasets' / '__init__.py'}"
+    assert second == f"True {ROOT / 'datasets' / '__init__.py'}"
 
 
 def stand_in(monkeypatch, name, **members):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark import record
+from benchmark.records.store import write
 
 KS = (5, 10, 20, 40, 60, 80, 100)
 METHODS = {"conmh": ("ConMH", 0.62), "itq": ("ITQ", 0.51), "lsh": ("LSH", 0.38), "sh": ("SH", 0.44)}
@@ -110,7 +111,7 @@ def store(root: Path, *records: record.Record) -> Path:
     for item in records:
         identity = item.identity
         folder = record.cell_folder(root, identity.dataset, identity.method, identity.bits, identity.seed, item.key)
-        record.write(folder, item)
+        write(folder, item)
     return root
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmark import record
 from benchmark.evaluation import statistics
+from benchmark.records.store import scan
 from reports import comparison, matrix, page, tables
 from reports.ranks import ranks
 from reports.stored import Stored
@@ -22,7 +23,7 @@ AT_20 = CUTS.index(20)
 
 
 def read(root, preset="field", cache=None):
-    found = record.scan(root)
+    found = scan(root)
     (group,) = matrix.build(found.records)
     return group, comparison.compare(group, preset, Stored(root, found.folders), cache)
 

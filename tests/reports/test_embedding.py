@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.evaluation.hamming import pack
-from benchmark.record import scan
+from benchmark.records.store import scan
 from reports import choice, embedding, matrix, page, projection, scatter
 from reports.stored import Stored
 from tests.reports import beside

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark import facts, record
 from benchmark.evaluation.hamming import pack, unpack
-from benchmark.record import scan
+from benchmark.records.store import scan
 from reports import choice, gallery, matrix, page
 from reports.stored import Stored
 from tests.reports.beside import folder_of, keep_facts, png, put_beside

@@ -8,8 +8,9 @@ import re
 import numpy as np
 import pytest
 
-from benchmark import record, robustness_file
+from benchmark import robustness_file
 from benchmark.evaluation.statistics import bootstrap_interval
+from benchmark.records import store
 from benchmark.robustness_file import Condition, conditions
 from reports import matrix, page, remembered, robustness, robustness_figure
 from reports.stored import Stored
@@ -36,7 +37,7 @@ def root(tmp_path, pairs):
 
 
 def read(root):
-    found = record.scan(root)
+    found = store.scan(root)
     (group,) = matrix.build(found.records)
     stored = Stored(root, found.folders)
     return group, stored, robustness.gather(group, stored)
@@ -110,7 +111,7 @@ def test_cells_without_it_are_shown_with_the_command(root, tmp_path):
 def test_what_is_of_replaced_codes_is_not_shown(root, pairs):
     item, _ = pairs[0]
     item.metrics["field"].metrics["map@20"] += 0.01
-    record.write(folder_of(root, item), item)
+    store.write(folder_of(root, item), item)
     _, _, lines = read(root)
     ((_, reason),) = line(lines, "ConMH", 16).lacking
     assert reason == "robustness.json is of codes that were replaced since"

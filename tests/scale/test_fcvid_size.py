@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from benchmark import record, registry
+from benchmark.paths import ROOT
+from benchmark.records import store
 from tests.support.hdf5 import write_hdf5
 
 VIDEOS, FRAMES, DIM = 45_585, 25, 4096
@@ -38,7 +39,7 @@ def test_conmh_trains_from_a_file_of_fcvids_size_in_bounded_memory(tmp_path):
         results = tmp_path / "results"
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmark", "run", "--datasets", tmp_path, "--results", results, *words],
-            cwd=registry.ROOT,
+            cwd=ROOT,
             env={**os.environ, "VIDEO_HASHING_CACHE": str(tmp_path / "cache")},
         )
         peak = 0
@@ -49,7 +50,7 @@ def test_conmh_trains_from_a_file_of_fcvids_size_in_bounded_memory(tmp_path):
                 break
             time.sleep(0.1)
         assert process.wait() == 0
-        (found,) = record.scan(results).records
+        (found,) = store.scan(results).records
         stage = found.training.stages[-1]
         print(
             f"\nfile {big.stat().st_size / 1e9:.2f} GB, anonymous memory at most {peak / 2**20:.0f} MiB, "

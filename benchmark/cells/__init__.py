@@ -1,0 +1,1 @@
+"""Cells of the matrix: their state, their models, and what runs them."""

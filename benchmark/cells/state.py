@@ -1,0 +1,104 @@
+"""The state of a cell: one function for ``run``, ``--dry-run``, ``status`` and the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from benchmark import registry
+from benchmark.files import lock
+from benchmark.paths import ROOT
+from benchmark.record import CHECKPOINT, Record, remarks
+from benchmark.records import code_digest, store
+
+if TYPE_CHECKING:
+    from benchmark.plan import Cell
+
+LOCK = ".lock"
+"""The file in a cell's folder that the process which runs the cell has locked."""
+
+State = Literal["missing", "running", "interrupted", "done", "stale", "failed", "damaged", "unsupported", "no curve"]
+
+
+@dataclass(frozen=True)
+class CellState:
+    """What has become of a cell.
+
+    ``no curve`` is a finished record without the learning curve that the cell asks for; it is made again.
+    ``detail`` says more in words: why a cell failed, or when it was finished.
+    """
+
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """A line of ``status``; ``cell`` is the cell's folder, relative to the results root."""
+
+    state: State
+    cell: str
+    detail: str
+
+
+def state_of(folder: Path, cell: Cell | None = None) -> CellState:
+    """Return the state of the cell of a folder; ``cell`` is what a run asks for, None where only the folder counts."""
+    if cell is not None and cell.skip:
+        return CellState("unsupported", cell.skip)
+    record = store.read_cell(folder)
+    if isinstance(record, store.Damaged):
+        return CellState("damaged", f"{record.path.name} {record.reason}")
+    if record is not None:
+        return state_of_record(record, cell)
+    if is_locked(folder):
+        return CellState("running", "another process holds it")
+    if (folder / CHECKPOINT).exists():
+        return CellState("interrupted", "the same run command goes on")
+    return CellState("missing", "started, nothing kept")
+
+
+def state_of_record(record: Record, cell: Cell | None = None) -> CellState:
+    """Return the state of a cell that has this record."""
+    if record.failure is not None:
+        return CellState("failed", f"{record.failure.phase}: {record.failure.message}")
+    detail = "  ".join([record.finished, *remarks(record)])
+    if _is_of_other_code(record):
+        return CellState("stale", detail)
+    return CellState("done" if cell is None or has_curve(cell, record) else "no curve", detail)
+
+
+def is_stale(record: Record) -> bool:
+    """Return whether a finished record was made by other code than today's."""
+    return state_of_record(record).state == "stale"
+
+
+def _is_of_other_code(record: Record) -> bool:
+    file = ROOT / str(record.code.get("dataset_file", ""))
+    if record.identity.method not in registry.methods() or not file.is_file():
+        return True
+    return bool(record.code.get("digest") != code_digest.code_digest(record.identity.method, file))
+
+
+def has_curve(cell: Cell, record: Record) -> bool:
+    """Return whether a record has every point of the learning curve that its cell asks for."""
+    curve, stages = cell.regime.curve, record.training.stages
+    if not curve or not stages:
+        return True
+    measured = {point.get("epoch") for point in record.training.curve}
+    last = int(stages[-1].get("epochs", 0))
+    return not last or {last, *(epoch for epoch in range(1, last) if curve.wanted(epoch))} <= measured
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a process is running the cell of this folder."""
+    return lock.is_locked(folder / LOCK)
+
+
+def states(results: Path) -> list[StatusRow]:
+    """Return the state of every cell folder under a results root, in path order."""
+    rows = []
+    for folder in store.cell_folders(results):
+        found = state_of(folder)
+        rows.append(StatusRow(found.state, str(folder.relative_to(results)), found.detail))
+    return rows

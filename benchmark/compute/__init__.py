@@ -1,0 +1,1 @@
+"""How the machine computes: memory, threads and precision."""
