@@ -13,7 +13,7 @@ from PIL import Image
 from benchmark import facts, record, robustness_file
 from benchmark.code_file import save_arrays, write_codes
 from benchmark.evaluation.hamming import pack
-from tests.reports.fakes import KS, make, store
+from tests.support.fakes import KS, make, store
 
 FEW = np.array([5, 20, 100])
 
