@@ -142,8 +142,8 @@ def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
     if "best test" in entry.metric and row.selected_on_test:
         remarks.append("both chose the epoch on the test queries")
     elif "best test" in entry.metric:
-        ours = "is the last" if row.selection == LAST else "was not"
-        remarks.append(f"the published epoch was chosen on the test queries, ours {ours}")
+        ending = "is the last" if row.selection == LAST else "was not"
+        remarks.append(f"the published epoch was chosen on the test queries, ours {ending}")
     elif "last in-training" in entry.metric:
         remarks.append("the published number is the last evaluation during training")
     if row.precision != FULL:
