@@ -1,4 +1,4 @@
-"""Pictures for the page: each is asked for once, checked, and named by its content."""
+"""Pictures for the page: each is read once, checked, and named by its content."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Picture:
 
 @dataclass
 class Album:
-    """Pictures of one dataset, each asked for once."""
+    """Pictures of one dataset; ``read`` returns the bytes of a picture by split and row, or None."""
 
-    lend: Callable[[str, int], bytes | None]
-    _held: dict[tuple[str, int], Picture | None] = field(default_factory=dict)
+    read: Callable[[str, int], bytes | None]
+    _pictures: dict[tuple[str, int], Picture | None] = field(default_factory=dict)
 
     def get(self, split: str, row: int) -> Picture | None:
         """Return a video's picture, or None where it has none or one that cannot be read."""
-        if (split, row) not in self._held:
-            data = self.lend(split, row)
-            self._held[split, row] = None if data is None else _picture(data)
-        return self._held[split, row]
+        if (split, row) not in self._pictures:
+            data = self.read(split, row)
+            self._pictures[split, row] = None if data is None else _picture(data)
+        return self._pictures[split, row]
 
 
 def _picture(data: bytes) -> Picture | None:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as opened:
-            kind, pixels = str(opened.format).lower(), np.asarray(opened.convert("RGB"))
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            kind, pixels = str(image.format).lower(), np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         return None
     name = f"p-{hashlib.blake2b(data, digest_size=6).hexdigest()}"

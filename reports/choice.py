@@ -18,8 +18,8 @@ def length(group: Group) -> int | None:
 def one_each(group: Group, bits: int) -> list[tuple[Row, Record | None]]:
     """Return a record per row: of the lowest seed that all rows with records share, else of its own lowest."""
     done = [row.done(bits) for row in group.rows]
-    seeds = [{record.identity.seed for record in held} for held in done if held]
+    seeds = [{record.identity.seed for record in records} for records in done if records]
     shared = set.intersection(*seeds) if seeds else set()
     seed = min(shared, default=None)
     pairs = zip(group.rows, done, strict=True)
-    return [(row, next((r for r in held if seed in (None, r.identity.seed)), None)) for row, held in pairs]
+    return [(row, next((r for r in records if seed in (None, r.identity.seed)), None)) for row, records in pairs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib import rc_context
@@ -14,20 +15,18 @@ from matplotlib.ticker import NullFormatter
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
 from reports import drawing, style
+from reports.context import InlineFigure, PageContext
 from reports.drawing import Drawing
 from reports.matrix import Group, Row
-from reports.provenance import epochs
+from reports.record_words import epochs
 from reports.tables import mean
 
-PRESET = FIELD
-CUT = HEADLINE_K
-"""The K of the mAP that stands for quality here (ours)."""
 LEAST_SECONDS = 1e-3
 """Shortest training time on the figure's logarithmic axis: what took less is drawn there."""
 CODES = ("bit_balance", "bit_correlation", "distinct_share", "zero_share")
 HEADS = (
     ("bits", ""),
-    (f"mAP@{CUT}", "field protocol"),
+    (f"mAP@{HEADLINE_K}", f"{FIELD} protocol"),
     ("epochs", "of each stage"),
     ("fit", "preparation and training; shared preparation counts for the cell that made it"),
     ("encode", "videos per second"),
@@ -41,25 +40,54 @@ HEADS = (
 )
 
 
-def table(group: Group, preset: str, methods: Sequence[str]) -> dict[str, Any]:
-    """Return ``heads`` and ``rows`` (label, colour, cells) of every finished cell, means over seeds; ``machines``."""
+@dataclass(frozen=True)
+class CostRow:
+    """The finished cells of a row at one code length; ``cells`` are texts in the order of ``HEADS``."""
+
+    label: str
+    slug: str
+    colour: str
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Quality against cost; ``heads``: headings with what they mean, ``machines``: how many made the records."""
+
+    heads: tuple[tuple[str, str], ...]
+    rows: list[CostRow]
+    machines: int
+    figure: InlineFigure | None = None
+
+
+def section(group: Group, context: PageContext) -> CostTable | None:
+    """Return the section of a dataset: the table and the figure; None without a finished cell."""
+    rows = table_rows(group, FIELD, context.methods)
+    points = draw(group, FIELD, context.methods)
+    figure = None if points is None else context.show(points)
+    return CostTable(HEADS, rows, machines(group), figure) if rows else None
+
+
+def table_rows(group: Group, preset: str, methods: Sequence[str]) -> list[CostRow]:
+    """Return a row of every finished cell, means over seeds."""
     rows = []
     for row in group.rows:
         for bits in group.bits:
             done = [record for record in row.done(bits) if preset in record.metrics]
             if done:
                 colour = style.look(row.method, methods).variable
-                rows.append(
-                    {"label": row.label, "slug": row.slug, "colour": colour, "cells": _cells(done, bits, preset)}
-                )
-    machines = {
-        str(r.environment.get("processor", r.environment.get("device"))) for row in group.rows for r in row.records
-    }
-    return {"heads": HEADS, "rows": rows, "machines": len(machines)}
+                rows.append(CostRow(row.label, row.slug, colour, _cells(done, bits, preset)))
+    return rows
+
+
+def machines(group: Group) -> int:
+    """Return how many different machines made the group's records."""
+    environments = [record.environment for row in group.rows for record in row.records]
+    return len({str(environment.get("processor", environment.get("device"))) for environment in environments})
 
 
 def _cells(done: Sequence[Record], bits: int, preset: str) -> list[str]:
-    quality = mean(done, preset, style.metric_key("map", CUT))
+    quality = mean(done, preset, style.metric_key("map", HEADLINE_K))
     codes = [style.rounded(_average([r.diagnostics.get(name) for r in done])) for name in CODES]
     return [
         str(bits),
@@ -85,8 +113,8 @@ def fit_seconds(done: Sequence[Record]) -> float | None:
 
 
 def _average(values: Sequence[Any]) -> float | None:
-    found = [number for value in values if (number := style.number(value)) is not None]
-    return sum(found) / len(found) if found else None
+    finite = [number for value in values if (number := style.number(value)) is not None]
+    return sum(finite) / len(finite) if finite else None
 
 
 def draw(group: Group, preset: str, methods: Sequence[str]) -> Drawing | None:
@@ -99,22 +127,22 @@ def draw(group: Group, preset: str, methods: Sequence[str]) -> Drawing | None:
     with rc_context({**drawing.SETTINGS, "svg.hashsalt": name}):
         figure = _figure([(row, style.look(row.method, methods, row.sibling), x, y, b) for row, x, y, b in points])
         svg, pdf = drawing.saved(figure)
-    said = "; ".join(f"{row.label} {style.rounded(y[-1])} after {style.seconds(x[-1])} ({bits[-1]} bits)"
+    words = "; ".join(f"{row.label} {style.rounded(y[-1])} after {style.seconds(x[-1])} ({bits[-1]} bits)"
                      for row, x, y, bits in points)  # fmt: skip
-    alt = f"mAP@{CUT} against training time, {group.label}, {preset} protocol. {said}."
-    return Drawing(name, svg, pdf, alt, drawing.room([row.label for row, *_ in points]))
+    alt = f"mAP@{HEADLINE_K} against training time, {group.label}, {preset} protocol. {words}."
+    return Drawing(name, svg, pdf, alt, drawing.legend_height([row.label for row, *_ in points]))
 
 
 def _points(row: Row, lengths: Sequence[int], preset: str) -> tuple[list[float], list[float], list[int]]:
-    x, y, kept = [], [], []
+    x, y, measured = [], [], []
     for bits in lengths:
         done = [record for record in row.done(bits) if preset in record.metrics]
-        quality, time = mean(done, preset, style.metric_key("map", CUT)).mean, fit_seconds(done)
+        quality, time = mean(done, preset, style.metric_key("map", HEADLINE_K)).mean, fit_seconds(done)
         if quality is not None and time is not None:
             x.append(max(time, LEAST_SECONDS))
             y.append(quality)
-            kept.append(bits)
-    return x, y, kept
+            measured.append(bits)
+    return x, y, measured
 
 
 def _figure(points: Sequence[tuple[Row, style.Look, list[float], list[float], list[int]]]) -> Figure:
@@ -134,6 +162,6 @@ def _figure(points: Sequence[tuple[Row, style.Look, list[float], list[float], li
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("Preparation and training (seconds)")
-    axes.set_ylabel(f"mAP@{CUT}")
+    axes.set_ylabel(f"mAP@{HEADLINE_K}")
     drawing.legend(figure, [(row.label, look) for row, look, *_ in points])
     return figure

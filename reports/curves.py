@@ -16,7 +16,7 @@ from benchmark.evaluation.protocol import HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
-from reports.drawing import SETTINGS, Drawing, frame, legend, line, room, saved, series
+from reports.drawing import SETTINGS, Drawing, frame, legend, legend_height, line, saved, series
 from reports.matrix import Group, Row
 from reports.tables import Mean, mean
 
@@ -51,10 +51,8 @@ UNITS = {"map_k": "K = {:.0f}", "map_bits": "{:.0f} bits", "precision_n": "N = {
 """How a figure's words say where a point lies."""
 DEPTH = 1000
 """Deepest rank of precision at N (as papers of the field draw it)."""
-LEARNING_CUT = HEADLINE_K
-"""The K of the figures of mAP by epoch (ours); the CSV beside the page has all."""
 BITS_CUTS = (5, 20, 100)
-"""The K of the figures of mAP against code length (ours)."""
+"""The K of the figures of mAP against code length (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,12 @@ def figures(group: Group, preset: str, methods: Sequence[str]) -> Iterator[tuple
 
 def curves(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) -> list[Curve]:
     """Return the curves of all rows that have finite points; ``at`` is a code length, or K of ``map_bits``."""
-    found = []
+    lines = []
     for row in group.rows:
         points = _points(group, row, preset, at, kind)
         if points is not None and len(points[0]):
-            found.append(Curve(row.label, row.slug, style.look(row.method, methods, row.sibling), *points))
-    return found
+            lines.append(Curve(row.label, row.slug, style.look(row.method, methods, row.sibling), *points))
+    return lines
 
 
 def _points(group: Group, row: Row, preset: str, at: int, kind: str) -> tuple[Any, ...] | None:
@@ -110,8 +108,8 @@ def _of(row: Row, bits: int, preset: str) -> list[Record]:
 
 def _by_epoch(records: Sequence[Record], preset: str) -> list[tuple[int, Mean]]:
     """Return mAP after each epoch at which every record that has a curve has a point."""
-    key = style.metric_key("map", LEARNING_CUT)
-    held = [
+    key = style.metric_key("map", HEADLINE_K)
+    by_record = [
         {
             int(point["epoch"]): value
             for point in record.training.curve
@@ -120,19 +118,19 @@ def _by_epoch(records: Sequence[Record], preset: str) -> list[tuple[int, Mean]]:
         for record in records
         if record.training.curve
     ]
-    shared = set.intersection(*map(set, held)) if held else set()
-    found = []
+    shared = set.intersection(*map(set, by_record)) if by_record else set()
+    means = []
     for epoch in sorted(shared):
-        values = [points[epoch] for points in held]
-        found.append((epoch, Mean(*mean_deviation(values), len(values), len(values))))
-    return found
+        values = [points[epoch] for points in by_record]
+        means.append((epoch, Mean(*mean_deviation(values), len(values), len(values))))
+    return means
 
 
-def _with_spread(means: Sequence[tuple[int, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
-    held = [(at, m.mean, m.deviation) for at, m in means if m.mean is not None]
-    if not held:
+def _with_spread(means: Sequence[tuple[int, Mean]]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+    finite = [(at, m.mean, m.deviation) for at, m in means if m.mean is not None]
+    if not finite:
         return None
-    x, y, spread = zip(*held, strict=True)
+    x, y, spread = zip(*finite, strict=True)
     return np.array(x, float), np.array(y), None if None in spread else np.array(spread, float)
 
 
@@ -142,10 +140,10 @@ def _averaged(
     """Return two columns at the same steps, averaged over seeds; records with other steps than the first are left."""
     tables = []
     for record in records:
-        held = record.metrics[preset].metrics.get(name)
-        if not isinstance(held, dict):
+        curve = record.metrics[preset].metrics.get(name)
+        if not isinstance(curve, dict):
             continue
-        lists = [held.get(column) for column in columns]
+        lists = [curve.get(column) for column in columns]
         points = [[_float(value) for value in column] for column in lists if isinstance(column, list)]
         if len(points) == 3 and len({len(column) for column in points}) == 1:
             tables.append(np.array(points))
@@ -158,34 +156,36 @@ def _averaged(
 
 
 def _float(value: Any) -> float:
-    found = style.number(value)
-    return float("nan") if found is None else found
+    finite = style.number(value)
+    return float("nan") if finite is None else finite
 
 
 def draw(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) -> Drawing | None:
     """Draw one figure, or return None where no row has a line."""
-    found = curves(group, preset, at, kind, methods)
-    if not found or (kind in ("map_bits", "learning") and max(len(curve.x) for curve in found) < 2):
+    lines = curves(group, preset, at, kind, methods)
+    if not lines or (kind in ("map_bits", "learning") and max(len(curve.x) for curve in lines) < 2):
         return None
     name = style.slug(group.slug, preset, at, kind)
     with rc_context({**SETTINGS, "svg.hashsalt": name}):
-        svg, pdf = saved(_figure(found, kind, at))
-    return Drawing(name, svg, pdf, _words(group, preset, at, kind, found), room([curve.label for curve in found]))
+        svg, pdf = saved(_figure(lines, kind, at))
+    return Drawing(
+        name, svg, pdf, _words(group, preset, at, kind, lines), legend_height([curve.label for curve in lines])
+    )
 
 
-def _figure(found: Sequence[Curve], kind: str, at: int) -> Figure:
-    figure, axes = frame([curve.label for curve in found])
-    for curve in found:
+def _figure(lines: Sequence[Curve], kind: str, at: int) -> Figure:
+    figure, axes = frame([curve.label for curve in lines])
+    for curve in lines:
         _plot(axes, curve, kind)
     axes.set_xlabel(AXES[kind][0])
     axes.set_ylabel(AXES[kind][1].format(at))
-    deepest = max(float(curve.x.max()) for curve in found)
+    deepest = max(float(curve.x.max()) for curve in lines)
     if kind == "map_k":
         cuts = [cut for cut in style.CUTS if cut is not None]
         axes.set_xticks(cuts, [str(cut) if cut > 5 else "" for cut in cuts])
         axes.set_xlim(0, max(cuts) + 3)
     elif kind == "map_bits":
-        lengths = sorted({float(x) for curve in found for x in curve.x})
+        lengths = sorted({float(x) for curve in lines for x in curve.x})
         axes.set_xscale("log", base=2)
         axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -195,9 +195,9 @@ def _figure(found: Sequence[Curve], kind: str, at: int) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     else:
         axes.set_xlim(0, 1.02 * (deepest if kind == "precision_n" else 1))
-    highest = max(float(np.max(curve.y + (0 if curve.spread is None else curve.spread))) for curve in found)
+    highest = max(float(np.max(curve.y + (0 if curve.spread is None else curve.spread))) for curve in lines)
     axes.set_ylim(0, min(1.02, 1.15 * highest) if kind == "learning" and highest > 0 else 1.02)
-    legend(figure, [(curve.label, curve.look) for curve in found])
+    legend(figure, [(curve.label, curve.look) for curve in lines])
     return figure
 
 
@@ -222,17 +222,17 @@ def _spaced(x: np.ndarray, y: np.ndarray, gap: float = 0.15) -> list[int]:
     return chosen
 
 
-def _words(group: Group, preset: str, at: int, kind: str, found: Sequence[Curve]) -> str:
+def _words(group: Group, preset: str, at: int, kind: str, lines: Sequence[Curve]) -> str:
     """Return the figure in words: for each row the precision nearest to a recall, or the ends of its line."""
-    said = []
-    for curve in found:
+    words = []
+    for curve in lines:
         if kind in ("pr_rank", "pr_radius"):
             near = int(np.abs(curve.x - 0.2).argmin())
             recall, precision = (style.rounded(float(points[near])) for points in (curve.x, curve.y))
-            said.append(f"{curve.label} precision {precision} at recall {recall}")
+            words.append(f"{curve.label} precision {precision} at recall {recall}")
         else:
             unit = UNITS[kind]
             ends = [f"{style.rounded(float(curve.y[i]))} at {unit.format(curve.x[i])}" for i in (0, -1)]
-            said.append(f"{curve.label} {', '.join(ends)}")
+            words.append(f"{curve.label} {', '.join(ends)}")
     where = f"K = {at}" if kind == "map_bits" else f"{at} bits"
-    return f"{TITLES[kind]}, {group.label}, {where}, {preset} protocol. " + "; ".join(said) + "."
+    return f"{TITLES[kind]}, {group.label}, {where}, {preset} protocol. " + "; ".join(words) + "."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ from matplotlib.markers import MarkerStyle
 
 from reports import style
 
-WIDTH, PLOT_HEIGHT = 3.5, 2.35  # inches: one column of a two-column paper; ours
+WIDTH, PLOT_HEIGHT = 3.5, 2.35  # inches: one column of a two-column paper (our choice)
 LEFT, RIGHT, TOP, BOTTOM, LEGEND_LINE = 0.5, 0.08, 0.08, 0.4, 0.17
 SETTINGS: Any = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8, "axes.labelsize": 8,
@@ -32,14 +33,14 @@ SERIES = "line--"
 class Drawing:
     """A figure as bytes of both kinds, with what it shows in words.
 
-    ``room`` is the height in inches that the legend takes at the bottom; a page with a legend of its own cuts it off.
+    ``legend_height``: inches that the legend takes at the bottom; a page with a legend of its own cuts it off.
     """
 
     name: str
     svg: bytes
     pdf: bytes
     alt: str
-    room: float = 0.0
+    legend_height: float = 0.0
 
 
 def saved(figure: Figure) -> tuple[bytes, bytes]:
@@ -56,26 +57,31 @@ def saved_svg(figure: Figure) -> bytes:
     return svg.getvalue()
 
 
-def room(labels: Sequence[str]) -> float:
+def legend_height(labels: Sequence[str]) -> float:
     """Return the height of the legend of these labels in inches."""
     return LEGEND_LINE * -(-len(labels) // _columns(labels)) + 0.05
 
 
 def frame(labels: Sequence[str]) -> tuple[Figure, Any]:
     """Return a figure of one paper column and its axes, with room below for a legend of these labels."""
-    height = PLOT_HEIGHT + room(labels)
+    height = PLOT_HEIGHT + legend_height(labels)
     figure = Figure(figsize=(WIDTH, height))
-    bottom = (BOTTOM + room(labels)) / height
+    bottom = (BOTTOM + legend_height(labels)) / height
     axes = figure.add_axes((LEFT / WIDTH, bottom, 1 - (LEFT + RIGHT) / WIDTH, 1 - bottom - TOP / height))
     return figure, axes
 
 
-def legend(figure: Figure, entries: Sequence[tuple[str, style.Look]]) -> None:
-    """Set the legend of labels and looks below the axes."""
+def legend(
+    figure: Figure,
+    entries: Sequence[tuple[str, style.Look]],
+    columns: int | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Set the legend of labels and looks below the axes, in as many columns as fit; ``changes``: of the lines."""
+    handles = [Line2D([], [], label=label, **{**line(look), **changes}) for label, look in entries]
     figure.legend(
-        handles=[Line2D([], [], label=label, **line(look)) for label, look in entries], loc="lower center",
-        ncols=_columns([label for label, _ in entries]), frameon=False, borderaxespad=0.1, handlelength=2.6,
-        columnspacing=1.2, labelspacing=0.25, borderpad=0.1,
+        handles=handles, loc="lower center", ncols=columns or _columns([label for label, _ in entries]), frameon=False,
+        borderaxespad=0.1, handlelength=2.6, columnspacing=1.2, labelspacing=0.25, borderpad=0.1,
     )  # fmt: skip
 
 
@@ -102,14 +108,14 @@ def swatch(look: style.Look, name: str) -> str:
     """Return a row's line and marker as an SVG symbol of this id, for the legends of a page."""
     marker = MarkerStyle(look.marker)
     path = marker.get_path().transformed(marker.get_transform())
-    words = []
+    steps = []
     for points, code in path.iter_segments(simplify=False, curves=False):
         x, y = (float(v) * 7 for v in points[:2])
-        words.append({1: f"M{x:.1f} {-y:.1f}", 2: f"L{x:.1f} {-y:.1f}"}.get(int(code), "Z"))
+        steps.append({1: f"M{x:.1f} {-y:.1f}", 2: f"L{x:.1f} {-y:.1f}"}.get(int(code), "Z"))
     dash = "" if isinstance(look.dash, str) else f' stroke-dasharray="{" ".join(f"{d * 1.3:g}" for d in look.dash[1])}"'
     fill = "none" if look.hollow else f"var({look.variable})"
     return (
         f'<symbol id="{name}" viewBox="0 0 30 12"><g style="stroke: var({look.variable})"><path d="M0 6H30" '
         f'stroke-width="1.6"{dash}/><path transform="translate(15 6)" style="fill: {fill}" '
-        f'd="{"".join(words)}"/></g></symbol>'
+        f'd="{"".join(steps)}"/></g></symbol>'
     )

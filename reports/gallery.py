@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from benchmark.evaluation.hamming import WORD, Codes, distances2
+from benchmark.evaluation.hamming import WORD, Codes
 from benchmark.evaluation.protocol import FIELD
 from benchmark.facts import Facts
 from benchmark.record import Record
-from reports import choice, gallery_figure, matrix, style
-from reports.album import Album
+from reports import choice, gallery_figure, style
+from reports.album import Album, Picture
+from reports.context import PageContext
 from reports.drawing import Drawing
 from reports.gallery_figure import Shown
-from reports.matrix import Group, Row
+from reports.gallery_queries import CUT, FAILURE, RULE, TOP, Query, choose, names, nearest
+from reports.matrix import Group, Row, fill_command
 from reports.stored import Stored
 
-Lend = Callable[[str, str, str, int], "bytes | None"]
-
-PRESET, CUT, TOP = FIELD, 5, 5
-COUNT, SPLIT = 6, 2
-"""Queries at evenly spaced ranks, and queries on which the rows disagree (ours)."""
 BUDGET = 600_000
 PAGE_BUDGET = 800_000
-"""Bytes that the pictures of one dataset, and those of all datasets of a page, may take (ours)."""
-FAILURE = 0.5
-"""A query whose mean AP@5 is below counts as a failure: it leaves the page last where pictures take too much room."""
-NAMES = 2
-RULE = (
-    f"All rows show the same queries. Those with a relevant video are ranked by AP@{CUT} ({PRESET} protocol), averaged "
-    f"over the rows; {COUNT} are taken at evenly spaced ranks from the best to the worst, so that the last ones are "
-    f"failures, and then {SPLIT} on which the rows disagree most (largest difference of AP@{CUT}). Ties by query row. "
-    f"A mean below {FAILURE} is called a failure."
-)
+"""Bytes that the pictures of one dataset, and those of all datasets of a page, may take (our choice)."""
 
 
 @dataclass(frozen=True)
-class Line:
+class GalleryRow:
     """A row of the matrix with what the gallery needs of one of its records; ``ap``: (queries,) float64 AP@5."""
 
     row: Row
@@ -49,183 +36,194 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Query:
-    """A chosen query: its row, why it was chosen, and its AP@5 averaged over the lines."""
+class Card:
+    """One of the nearest videos: its row in the database, distance in bits, classes and picture."""
+
+    row: int
+    distance: str
+    relevant: bool
+    names: str
+    picture: Picture | None
+
+
+@dataclass(frozen=True)
+class ResultLine:
+    """The nearest videos of a query by one method."""
+
+    label: str
+    slug: str
+    colour: str
+    ap: str
+    cards: list[Card]
+
+
+@dataclass(frozen=True)
+class QueryBlock:
+    """One query with a line per row of the matrix; ``split``: whether the rows disagree on it."""
 
     row: int
     why: str
-    mean: float
-    split: bool = False
+    mean: str
+    names: str
+    picture: Picture | None
+    lines: list[ResultLine]
+    split: bool
+    failure: bool
+
+    @property
+    def pictures(self) -> list[Picture | None]:
+        """Return the pictures of the query and of all its results."""
+        return [self.picture, *(card.picture for line in self.lines for card in line.cards)]
 
 
-def gallery(
-    group: Group, stored: Stored, methods: Sequence[str], pictures: Lend, datasets: int = 1
-) -> tuple[dict[str, Any], list[Drawing]]:
-    """Return what the template shows of a group, and a figure of each line that has pictures.
+@dataclass(frozen=True)
+class Lacking:
+    """A row that cannot be shown: what it lacks, and the command that writes it."""
 
-    ``blocks`` (one per query), ``lacking`` (rows without the needed files, with the command that writes them),
-    ``rules`` (CSS by class name, each distinct picture once) and texts. Empty where no cell is done. ``datasets`` share
-    the page.
+    label: str
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
+class GalleryFigure:
+    """The file name of a figure for papers and the row that it shows."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What the page shows of a dataset. ``rules``: CSS by class name, each distinct picture once.
+
+    ``dropped``: how many queries were left out to keep the page small. ``pictured``: whether there are pictures.
+    ``too_large``: whether there would be, were they smaller. ``unanswered``: whether no query has a relevant video.
     """
+
+    bits: int
+    seeds: str
+    rule: str
+    blocks: list[QueryBlock]
+    lacking: list[Lacking]
+    rules: dict[str, str]
+    dropped: int
+    pictured: bool
+    too_large: bool
+    unanswered: bool
+    figures: list[GalleryFigure]
+
+
+def section(group: Group, context: PageContext) -> Gallery | None:
+    """Return the section of a dataset, with a figure of each row that has pictures; None where no cell is done."""
     bits = choice.length(group)
     if bits is None:
-        return {}, []
+        return None
     records = [(row, record) for row, record in choice.one_each(group, bits) if record is not None]
-    known = stored.facts(group)
-    lines, lacking = _lines(group, records, stored, known)
-    chosen = [] if known is None else choose([line.ap for line in lines], _answerable(known))
-    album = Album(lambda split, row: pictures(group.name, group.fingerprint, split, row))
-    blocks = [] if known is None else [_block(query, lines, known, album, methods) for query in chosen]
-    kept, rules = _within_budget(blocks, min(BUDGET, PAGE_BUDGET // datasets))
-    figures = _figures(group, bits, lines, kept)
-    too_large = not rules and bool(_rules(kept))
-    found = {
-        "bits": bits, "seeds": _seeds(records), "rule": RULE, "blocks": kept, "lacking": lacking, "rules": rules,
-        "dropped": len(blocks) - len(kept), "pictured": bool(rules), "too_large": too_large,
-        "unanswered": bool(lines) and not chosen,
-        "figures": [{"name": drawing.name, "label": label} for label, drawing in figures],
-    }  # fmt: skip
-    return found, [drawing for _, drawing in figures]
+    facts = context.stored.facts(group)
+    rows, lacking = _rows(group, records, context.stored, facts)
+    queries = [] if facts is None else choose([row.ap for row in rows], _answerable(facts))
+    album = Album(lambda split, row: context.pictures(group.name, group.fingerprint, split, row))
+    blocks = [] if facts is None else [_block(query, rows, facts, album, context.methods) for query in queries]
+    shown, rules = _within_budget(blocks, min(BUDGET, PAGE_BUDGET // context.datasets))
+    figures = _figures(group, bits, rows, shown)
+    for _, drawing in figures:
+        context.write(drawing)
+    context.picture_rules |= rules
+    return Gallery(
+        bits=bits, seeds=_seeds(records), rule=RULE, blocks=shown, lacking=lacking, rules=rules,
+        dropped=len(blocks) - len(shown), pictured=bool(rules), too_large=not rules and bool(_rules(shown)),
+        unanswered=bool(rows) and not queries,
+        figures=[GalleryFigure(drawing.name, label) for label, drawing in figures],
+    )  # fmt: skip
 
 
-def css(sections: Iterable[Mapping[str, Any]]) -> str:
-    """Return the style rules of all pictures of the page, each distinct picture once."""
-    rules = {name: rule for section in sections for name, rule in section["gallery"].get("rules", {}).items()}
-    return "".join(f"{rules[name]}\n" for name in sorted(rules))
-
-
-def choose(precisions: Sequence[np.ndarray], answerable: np.ndarray) -> list[Query]:
-    """Return the queries by the rule. ``precisions``: AP@5 (queries,) of each line; ``answerable``: (queries,) bool."""
-    if not precisions:
-        return []
-    table = np.stack(precisions)
-    # equal up to the rounding of sums is a tie
-    mean, spread = table.mean(axis=0).round(9), np.ptp(table, axis=0).round(9)
-    rows = np.flatnonzero(answerable & np.isfinite(mean))
-    ranked = rows[np.argsort(-mean[rows], kind="stable")]
-    places = np.unique(np.rint(np.linspace(0, len(ranked) - 1, min(COUNT, len(ranked)))).astype(int))
-    found = [
-        Query(int(ranked[place]), f"rank {place + 1} of {len(ranked)}", float(mean[ranked[place]])) for place in places
-    ]
-    others = np.setdiff1d(rows[spread[rows] > 0], ranked[places])
-    split = others[np.argsort(-spread[others], kind="stable")][:SPLIT]
-    return found + [Query(int(row), "methods disagree", float(mean[row]), split=True) for row in split]
-
-
-def nearest(codes: Mapping[str, Codes], query: int, self_retrieval: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the five nearest database rows of a query, int64, and their distances in bits, float64; ties by row."""
-    every = codes["query"]
-    part = slice(query, query + 1)
-    one = Codes(every.packed[part], None if every.nonzero is None else every.nonzero[part], every.bits)
-    away = distances2(one, codes["database"])[0]
-    order = np.argsort(away, kind="stable")
-    rows = (order[order != query] if self_retrieval else order)[:TOP]
-    return rows, away[rows] / 2
-
-
-def _lines(
-    group: Group, records: Sequence[tuple[Row, Record]], stored: Stored, known: Facts | None
-) -> tuple[list[Line], list[dict[str, str]]]:
-    """Return the lines that have everything, and for the others what they lack and the command that writes it."""
-    lines, lacking = [], []
+def _rows(
+    group: Group, records: Sequence[tuple[Row, Record]], stored: Stored, facts: Facts | None
+) -> tuple[list[GalleryRow], list[Lacking]]:
+    """Return the rows that have everything, and for the others what they lack and the command that writes it."""
+    rows, lacking = [], []
     for row, record in records:
         codes, precision = stored.codes(record), _precision(stored, record)
-        if known is not None and codes is not None and precision is not None and _fit(codes, precision, known):
-            lines.append(Line(row, record, codes, precision))
+        if facts is not None and codes is not None and precision is not None and _fit(codes, precision, facts):
+            rows.append(GalleryRow(row, record, codes, precision))
             continue
         absent = {
-            "names and labels of the dataset": known is None,
+            "names and labels of the dataset": facts is None,
             "codes": codes is None,
             f"AP@{CUT} of every query": precision is None,
         }
-        # a finished cell is not run again unless that is asked for; facts of the dataset are kept by any run
-        again = "" if codes is not None and precision is not None and known is None else " --rerun all"
-        said = ", ".join(name for name, yes in absent.items() if yes) or "files of the dataset's size"
-        command = matrix.fill_command(group, row, [record.identity.bits], [record.identity.seed])
-        lacking.append({"label": row.label, "what": said, "command": command + again})
-    return lines, lacking
+        # a finished cell is not run again unless that is requested; any run writes the facts of the dataset
+        again = "" if codes is not None and precision is not None and facts is None else " --rerun all"
+        what = ", ".join(name for name, is_absent in absent.items() if is_absent) or "files of the dataset's size"
+        command = fill_command(group, row, [record.identity.bits], [record.identity.seed])
+        lacking.append(Lacking(row.label, what, command + again))
+    return rows, lacking
 
 
 def _precision(stored: Stored, record: Record) -> np.ndarray | None:
-    found = stored.precisions(record, PRESET)
-    if found is None or CUT not in found[0]:
+    precisions = stored.precisions(record, FIELD)
+    if precisions is None or CUT not in precisions[0]:
         return None
-    return np.asarray(found[1][:, found[0].tolist().index(CUT)])
+    cuts, table = precisions
+    return np.asarray(table[:, cuts.tolist().index(CUT)])
 
 
-def _fit(codes: Mapping[str, Codes], precision: np.ndarray, known: Facts) -> bool:
-    sizes = {name: len(table) for name, table in known.labels.items()}
+def _fit(codes: Mapping[str, Codes], precision: np.ndarray, facts: Facts) -> bool:
+    sizes = {name: len(table) for name, table in facts.labels.items()}
     whole = all(codes[name].packed.shape == (n, -(-codes[name].bits // WORD)) for name, n in sizes.items())
     return whole and len(precision) == sizes["query"]
 
 
-def _answerable(known: Facts) -> np.ndarray:
+def _answerable(facts: Facts) -> np.ndarray:
     """Return which queries have a relevant video other than themselves, (queries,) bool."""
-    query = known.labels["query"].astype(bool)
-    counts = known.labels["database"].sum(axis=0, dtype=np.int64)
-    return np.asarray((query & (counts > int(known.self_retrieval))).any(axis=1))
+    query = facts.labels["query"].astype(bool)
+    counts = facts.labels["database"].sum(axis=0, dtype=np.int64)
+    return np.asarray((query & (counts > int(facts.self_retrieval))).any(axis=1))
 
 
-def _block(query: Query, lines: Sequence[Line], known: Facts, album: Album, methods: Sequence[str]) -> dict[str, Any]:
+def _block(query: Query, rows: Sequence[GalleryRow], facts: Facts, album: Album, methods: Sequence[str]) -> QueryBlock:
     """Return one query with a line of five cards per row of the matrix."""
-    hot = known.labels["query"][query.row]
-    own = "database" if known.self_retrieval else "query"
-    shown = []
-    for line in lines:
-        rows, away = nearest(line.codes, query.row, known.self_retrieval)
-        cards = [_card(row, d, hot, known, album) for row, d in zip(rows.tolist(), away.tolist(), strict=True)]
-        shown.append({
-            "label": line.row.label, "slug": line.row.slug, "colour": style.look(line.row.method, methods).variable,
-            "ap": style.rounded(float(line.ap[query.row])), "cards": cards,
-        })  # fmt: skip
-    return {
-        "row": query.row, "why": query.why, "mean": style.rounded(query.mean), "names": names(known.classes, hot),
-        "picture": album.get(own, query.row), "lines": shown, "split": query.split,
-        "failure": query.mean < FAILURE and not query.split,
-    }  # fmt: skip
+    hot = facts.labels["query"][query.row]
+    split = "database" if facts.self_retrieval else "query"
+    lines = []
+    for row in rows:
+        places, away = nearest(row.codes, query.row, facts.self_retrieval)
+        cards = [_card(place, d, hot, facts, album) for place, d in zip(places.tolist(), away.tolist(), strict=True)]
+        colour = style.look(row.row.method, methods).variable
+        lines.append(ResultLine(row.row.label, row.row.slug, colour, style.rounded(float(row.ap[query.row])), cards))
+    return QueryBlock(
+        row=query.row, why=query.why, mean=style.rounded(query.mean), names=names(facts.classes, hot),
+        picture=album.get(split, query.row), lines=lines, split=query.split,
+        failure=query.mean < FAILURE and not query.split,
+    )  # fmt: skip
 
 
-def _card(row: int, distance: float, hot: np.ndarray, known: Facts, album: Album) -> dict[str, Any]:
-    own = known.labels["database"][row]
-    return {
-        "row": row, "distance": f"{distance:g}", "relevant": bool((own & hot).any()),
-        "names": names(known.classes, own, first=hot), "picture": album.get("database", row),
-    }  # fmt: skip
+def _card(row: int, distance: float, hot: np.ndarray, facts: Facts, album: Album) -> Card:
+    own = facts.labels["database"][row]
+    relevant, picture = bool((own & hot).any()), album.get("database", row)
+    return Card(row, f"{distance:g}", relevant, names(facts.classes, own, first=hot), picture)
 
 
-def names(classes: Sequence[str], hot: np.ndarray, first: np.ndarray | None = None) -> str:
-    """Return a video's classes, two at most and the number of the others; those that ``first`` has come first."""
-    held = np.flatnonzero(hot).tolist()
-    if first is not None:
-        held.sort(key=lambda place: not first[place])
-    told = [style.one_line(classes[place], 60) for place in held[:NAMES]]
-    more = f" +{len(held) - NAMES}" if len(held) > NAMES else ""
-    return ", ".join(told) + more if told else "no class"
-
-
-def _within_budget(blocks: Sequence[dict[str, Any]], budget: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _within_budget(blocks: Sequence[QueryBlock], budget: int) -> tuple[list[QueryBlock], dict[str, str]]:
     """Return the blocks whose pictures fit the budget, in order, and their rules; failures go last.
 
     Where not even one block fits, all stay and there are no rules: the page then shows cards without pictures.
     """
-    kept = list(blocks)
-    rules = _rules(kept)
-    first, last = ([b for b in reversed(blocks) if b["failure"] is failure] for failure in (False, True))
+    left = list(blocks)
+    rules = _rules(left)
+    first, last = ([b for b in reversed(blocks) if b.failure is failure] for failure in (False, True))
     for block in [*first, *last]:
         if sum(map(len, rules.values())) <= budget:
-            return kept, rules
-        kept = [other for other in kept if other is not block]
-        rules = _rules(kept)
+            return left, rules
+        left = [other for other in left if other is not block]
+        rules = _rules(left)
     return list(blocks), {}
 
 
-def _rules(blocks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    held = [p for block in blocks for p in (block["picture"], *(c["picture"] for c in _cards(block)))]
-    return {picture.name: picture.rule for picture in held if picture is not None}
-
-
-def _cards(block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [card for line in block["lines"] for card in line["cards"]]
+def _rules(blocks: Iterable[QueryBlock]) -> dict[str, str]:
+    pictures = [picture for block in blocks for picture in block.pictures if picture is not None]
+    return {picture.name: picture.rule for picture in pictures}
 
 
 def _seeds(records: Sequence[tuple[Row, Record]]) -> str:
@@ -233,29 +231,31 @@ def _seeds(records: Sequence[tuple[Row, Record]]) -> str:
     seeds = {record.identity.seed for _, record in records}
     if len(seeds) == 1:
         return f"seed {min(seeds)}"
-    told = ", ".join(f"{row.label} {record.identity.seed}" for row, record in records)
-    return f"the lowest seed of each row, as they share none ({told})"
+    each = ", ".join(f"{row.label} {record.identity.seed}" for row, record in records)
+    return f"the lowest seed of each row, as they share none ({each})"
 
 
 def _figures(
-    group: Group, bits: int, lines: Sequence[Line], blocks: Sequence[dict[str, Any]]
+    group: Group, bits: int, rows: Sequence[GalleryRow], blocks: Sequence[QueryBlock]
 ) -> list[tuple[str, Drawing]]:
-    """Return a figure of every line, with four of the ranked queries, where all their pictures are there."""
-    ranked = [block for block in blocks if not block["split"]]
+    """Return a figure of every row, with four of the ranked queries, where all their pictures are there."""
+    ranked = [block for block in blocks if not block.split]
     places = np.unique(np.linspace(0, len(ranked) - 1, min(4, len(ranked))).astype(int))
-    chosen = [ranked[place] for place in places.tolist()]
-    if not chosen or any(p is None for b in chosen for p in (b["picture"], *(c["picture"] for c in _cards(b)))):
+    shown = [ranked[place] for place in places.tolist()]
+    if not shown or any(picture is None for block in shown for picture in block.pictures):
         return []
-    drawn: dict[str, tuple[str, Drawing]] = {}
-    for place, line in enumerate(lines):
-        name = style.slug(group.slug, "top5", bits, line.row.label)
-        name = f"{name}-{line.record.key[:6]}" if name in drawn else name
-        rows = [
-            [Shown(block["picture"].pixels, f"query: {block['names']}", None),
-             *(Shown(card["picture"].pixels, f"d {card['distance']} · {card['names']}", card["relevant"])
-               for card in block["lines"][place]["cards"])]
-            for block in chosen
-        ]  # fmt: skip
-        alt = f"Top {TOP} of {line.row.label}, {group.label}, {bits} bits"
-        drawn[name] = line.row.label, gallery_figure.draw(name, rows, alt)
-    return list(drawn.values())
+    figures: dict[str, tuple[str, Drawing]] = {}
+    for place, row in enumerate(rows):
+        name = style.slug(group.slug, "top5", bits, row.row.label)
+        name = f"{name}-{row.record.key[:6]}" if name in figures else name
+        alt = f"Top {TOP} of {row.row.label}, {group.label}, {bits} bits"
+        lines = [_figure_line(block, block.lines[place]) for block in shown]
+        figures[name] = row.row.label, gallery_figure.draw(name, lines, alt)
+    return list(figures.values())
+
+
+def _figure_line(block: QueryBlock, line: ResultLine) -> list[Shown]:
+    """Return a query and its nearest videos, all of which have pictures."""
+    captions = [(f"d {card.distance} · {card.names}", card.relevant, card.picture) for card in line.cards]
+    cells = [(f"query: {block.names}", None, block.picture), *captions]
+    return [Shown(picture.pixels, caption, relevant) for caption, relevant, picture in cells if picture is not None]

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from reports import drawing
 from reports.drawing import Drawing
 
-WIDTH = 7.1  # inches: both columns of a two-column paper; ours
+WIDTH = 7.1  # inches: both columns of a two-column paper (our choice)
 GAP, APART, CAPTION, TALLEST = 0.1, 0.16, 0.2, 0.8
 """Inches between results, more between query and results, for a line of text, and of the tallest picture."""
 GOOD, WRONG, PLAIN = "#1a7f37", "#b3261e", "#5a5a5a"

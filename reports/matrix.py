@@ -48,8 +48,8 @@ class Row:
     compiled: bool = False
 
     @property
-    def peeked(self) -> bool:
-        """Say whether the epoch was chosen on the test queries: such a row competes with no other."""
+    def selected_on_test(self) -> bool:
+        """Return whether the epoch was chosen on the test queries: such a row competes with no other."""
         return self.selection == ON_TEST
 
     def done(self, bits: int) -> list[Record]:

@@ -1,8 +1,9 @@
-"""The methods' cards: what is known of each, its settings, its losses while it trained, and all its cells."""
+"""The methods' cards: paper and choices of each, its settings, its losses while it trained, and all its cells."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,54 +14,94 @@ from matplotlib.lines import Line2D
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
 from reports import drawing, style
+from reports.context import InlineFigure, PageContext
 from reports.drawing import Drawing
 from reports.matrix import Group, Row
-from reports.provenance import flat
-from reports.section import Workshop
 from reports.tables import mean
 
-PRESET, CUT = FIELD, HEADLINE_K
-"""Protocol and K of the numbers on the cards (ours)."""
+Cards = Mapping[str, Sequence[tuple[str, Sequence[str]]]]
+"""What the checkout says of each method: labels with lines, by name."""
 POINTS = 150
-"""At most as many points of a loss curve are drawn; curves are thinned, numbers never (ours)."""
+"""At most as many points of a loss curve are drawn; curves are thinned, numbers never (our choice)."""
 PANEL, HEIGHT, ACROSS = 1.75, 1.5, 4
 """Inches of one loss term's panel, and panels in a line."""
 
 
-def articles(
-    groups: Sequence[Group],
-    cards: Mapping[str, Sequence[tuple[str, Sequence[str]]]],
-    shop: Workshop,
-) -> list[dict[str, Any]]:
-    """Return one article per method of the records, by title; its figures are added to the workshop's files."""
-    found: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True)
+class ArticleCell:
+    """mAP of a row at one code length: mean over ``n`` seeds, and the key of the first record behind it."""
+
+    bits: int
+    text: str
+    n: int
+    record: str
+    stale: bool
+
+
+@dataclass(frozen=True)
+class ArticleRow:
+    """A row of the matrix on one dataset, with its settings; ``group`` is the dataset's label, ``dataset`` its slug."""
+
+    label: str
+    group: str
+    slug: str
+    dataset: str
+    cells: list[ArticleCell]
+    config: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class LossFigure:
+    """What a row logged while it trained on one dataset."""
+
+    label: str
+    group: str
+    figure: InlineFigure
+
+
+@dataclass(frozen=True)
+class Article:
+    """What the page shows of a method; ``in_checkout``: whether this checkout has it, and with it the ``card``."""
+
+    method: str
+    title: str
+    slug: str
+    in_checkout: bool
+    card: list[tuple[str, list[str]]]
+    rows: list[ArticleRow] = field(default_factory=list)
+    losses: list[LossFigure] = field(default_factory=list)
+
+
+def articles(groups: Sequence[Group], cards: Cards, context: PageContext) -> list[Article]:
+    """Return one article per method of the records, by title; its figures are added to the context's files."""
+    by_method: dict[str, Article] = {}
     for group in groups:
         for row in group.rows:
-            article = found.setdefault(row.method, {
-                "method": row.method, "title": row.title, "slug": style.slug(row.method), "rows": [], "losses": [],
-                "known": row.method in cards,
-                "card": [(label, list(lines)) for label, lines in cards.get(row.method, ())],
-            })  # fmt: skip
+            if row.method not in by_method:
+                card = [(label, list(lines)) for label, lines in cards.get(row.method, ())]
+                slug = style.slug(row.method)
+                by_method[row.method] = Article(row.method, row.title, slug, row.method in cards, card)
+            article = by_method[row.method]
             if row.all:
-                article["rows"].append(_row(group, row))
+                article.rows.append(_row(group, row))
             figure = draw(group, row)
             if figure is not None:
-                article["losses"].append({**shop.keep(figure), "group": group.label, "label": row.label})
-    return sorted(found.values(), key=lambda article: (article["title"].lower(), article["method"]))
+                article.losses.append(LossFigure(row.label, group.label, context.show(figure)))
+    return sorted(by_method.values(), key=lambda article: (article.title.lower(), article.method))
 
 
-def _row(group: Group, row: Row) -> dict[str, Any]:
-    cells = []
-    for bits in group.bits:
-        done = [record for record in row.done(bits) if PRESET in record.metrics]
-        quality = mean(done, PRESET, style.metric_key("map", CUT))
-        spread = "" if quality.deviation is None else f" ±{style.rounded(quality.deviation)}"
-        cells.append({
-            "bits": bits, "text": style.rounded(quality.mean) + spread if done else "not run", "n": len(done),
-            "record": done[0].key if done else "", "stale": any(r.key in group.stale for r in done),
-        })  # fmt: skip
-    return {"label": row.label, "group": group.label, "slug": row.slug, "dataset": group.slug, "cells": cells,
-            "config": flat(row.config)}  # fmt: skip
+def _row(group: Group, row: Row) -> ArticleRow:
+    cells = [_cell(group, row, bits) for bits in group.bits]
+    return ArticleRow(row.label, group.label, row.slug, group.slug, cells, style.flat_settings(row.config))
+
+
+def _cell(group: Group, row: Row, bits: int) -> ArticleCell:
+    done = [record for record in row.done(bits) if FIELD in record.metrics]
+    if not done:
+        return ArticleCell(bits, "not run", 0, "", stale=False)
+    quality = mean(done, FIELD, style.metric_key("map", HEADLINE_K))
+    text = f"{style.rounded(quality.mean)} {style.plus_minus(quality.deviation)}".strip()
+    return ArticleCell(bits, text, len(done), done[0].key, any(record.key in group.stale for record in done))
 
 
 def draw(group: Group, row: Row) -> Drawing | None:
@@ -85,15 +126,15 @@ def draw(group: Group, row: Row) -> Drawing | None:
 
 def _terms(record: Record) -> list[tuple[str, str, list[float]]]:
     """Return (stage, term, epoch means) of every loss term that has numbers."""
-    found = []
+    terms = []
     for stage in record.training.stages:
         losses = stage.get("losses")
         for term, values in losses.items() if isinstance(losses, Mapping) else ():
             numbers = [style.number(value) for value in values] if isinstance(values, list) else []
             if any(number is not None for number in numbers):
                 finite = [float("nan") if number is None else number for number in numbers]
-                found.append((style.one_line(stage.get("name", "stage"), 30), style.one_line(term, 30), finite))
-    return found
+                terms.append((style.one_line(stage.get("name", "stage"), 30), style.one_line(term, 30), finite))
+    return terms
 
 
 def _panel(axis: Any, group: Group, row: Row, stage: str, term: str, several: bool) -> None:
@@ -102,7 +143,7 @@ def _panel(axis: Any, group: Group, row: Row, stage: str, term: str, several: bo
         for record in row.done(bits):
             for name, key, values in _terms(record):
                 if (name, key) == (stage, term):
-                    at = _thinned(len(values))
+                    at = thinned(len(values))
                     look: dict[str, Any] = {"color": style.LENGTHS[shade], "linewidth": 0.7 + 0.25 * shade}
                     axis.add_line(Line2D(at + 1, np.array(values)[at], marker="." if len(at) == 1 else None, **look))
     axis.autoscale_view()
@@ -112,17 +153,17 @@ def _panel(axis: Any, group: Group, row: Row, stage: str, term: str, several: bo
     axis.xaxis.get_major_locator().set_params(integer=True, nbins=4)
 
 
-def _thinned(n: int) -> np.ndarray:
+def thinned(n: int) -> np.ndarray:
     """Return the epochs, from 0, at which a curve of n epochs is drawn: the first, the last, and even steps."""
     return np.unique(np.linspace(0, n - 1, min(n, POINTS)).round().astype(int))
 
 
 def _words(group: Group, row: Row, terms: Sequence[tuple[str, str]]) -> str:
-    said = []
+    words = []
     last = max(row.records, key=lambda r: (r.identity.bits, -r.identity.seed))
     for stage, term, values in _terms(last):
         if (stage, term) in terms:
             ends = [value for value in values if np.isfinite(value)]
-            said.append(f"{stage} {term} {style.rounded(ends[0])} to {style.rounded(ends[-1])}")
+            words.append(f"{stage} {term} {style.rounded(ends[0])} to {style.rounded(ends[-1])}")
     where = f"{last.identity.bits} bits, seed {last.identity.seed}"
-    return f"Losses of {row.label} on {group.label} by epoch; {where}: " + "; ".join(said) + "."
+    return f"Losses of {row.label} on {group.label} by epoch; {where}: " + "; ".join(words) + "."

@@ -4,208 +4,146 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment as Templates
+from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from benchmark.atomic import write_bytes, write_text
+from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
-from benchmark.records.store import Damaged, scan
-from reports import gallery, matrix, method_cards, provenance, ranks, selection, style, tables
-from reports.matrix import Group, Row
-from reports.section import Workshop, section
+from benchmark.records.store import scan
+from reports import method_cards, overview, provenance, ranks, section, style, tables
+from reports.context import PageContext, PictureReader
+from reports.matrix import Group, Hole
+from reports.matrix import build as build_groups
+from reports.matrix import holes as holes_of
+from reports.matrix import methods as methods_of
+from reports.method_cards import Article, Cards
 from reports.stored import Stored
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-OURS = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
+OWN_FILES = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")
 SCRIPTS = ("view.js", "tables.js", "exports.js", "figures.js", "compare.js", "records.js", "start.js")
 MANIFEST = "files.json"
-"""Names of the figures and tables that a build wrote, so that the next one can take away what it no longer makes."""
+"""Names of the figures and tables that a build wrote, so that the next one can remove what it no longer makes."""
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """What ``page.html.j2`` shows, by the names that the templates use."""
+
+    css: Markup
+    script: Markup
+    headline_k: int
+    field: str
+    summary: overview.Summary
+    notices: list[str]
+    choices: overview.Choices
+    presets: list[str]
+    datasets: list[section.DatasetView]
+    ranks: dict[str, ranks.Ranks]
+    articles: list[Article]
+    failures: list[overview.FailedCell]
+    damaged: list[tuple[str, str]]
+    stale: list[provenance.StaleRow]
+    holes: list[Hole]
+    records: list[provenance.DatasetRecords]
+    environments: list[provenance.Environment]
+    diagnostics: list[tuple[str, str]]
+    selected_on_test: bool
 
 
 def build(
     results: Path,
     out: Path,
-    expected: Sequence[dict[str, Any]] = (),
+    expected: Sequence[Mapping[str, Any]] = (),
     *,
     stale: Callable[[Record], bool] = lambda record: False,
-    cards: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = MappingProxyType({}),
-    pictures: gallery.Lend = lambda name, fingerprint, split, row: None,
+    cards: Cards = MappingProxyType({}),
+    pictures: PictureReader = lambda name, fingerprint, split, row: None,
 ) -> Path:
     """Write ``out/index.html`` with figures (SVG, PDF) and tables (CSV, LaTeX, Markdown) beside it; return its path.
 
-    ``expected`` are cells that were asked for: dictionaries with dataset, method, bits and seed, and if known
+    ``expected`` are the cells of a plan: dictionaries with dataset, method, bits and seed, and where they have one
     method_title, dataset_title, variant, config, budget, reason (why it was not run) and command (that fills it).
-    ``stale`` says whether other code made a record than today's. ``cards`` holds what is known of each method, as
-    labels with lines. ``pictures`` lends a PNG by dataset, fingerprint, split and row.
+    ``stale`` returns whether other code made a record than today's. ``cards`` describes each method, as labels with
+    lines. ``pictures`` returns a picture by dataset, fingerprint, split and row.
     The same records give the same bytes. Failed, damaged and missing records are shown as such and stop nothing.
     """
-    found = scan(results)
-    groups = matrix.build(found.records, expected)
+    scanned = scan(results)
+    groups = build_groups(scanned.records, expected)
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
-    names = sorted({*matrix.methods(groups), *cards})
-    shop = Workshop(names, Stored(results, found.folders), pictures, out / "cache", len(groups) or 1)
-    sections = [section(group, shop) for group in groups]
-    articles = method_cards.articles(groups, cards, shop)
+    names = sorted({*methods_of(groups), *cards})
+    context = PageContext(names, Stored(results, scanned.folders), pictures, out / "cache", len(groups) or 1)
+    damaged = [(_relative(item.path, results), style.one_line(item.reason)) for item in scanned.damaged]
+    page = render(content(groups, damaged, cards, context))
     if groups:
-        shop.files["tables/records.csv"] = tables.records_csv(groups).encode()
-    page = render(groups, sections, found.damaged, results, articles, shop.wardrobe.css())
-    for name, content in sorted(shop.files.items()):
-        write_bytes(out / name, content)
-    _take_away(out, shop.files)
-    write_text(out / MANIFEST, json.dumps(sorted(shop.files), indent=1) + "\n")
+        context.files["tables/records.csv"] = tables.records_csv(groups).encode()
+    for name, data in sorted(context.files.items()):
+        write_bytes(out / name, data)
+    _remove_old(out, context.files)
+    write_text(out / MANIFEST, json.dumps(sorted(context.files), indent=1) + "\n")
     write_text(out / "index.html", page)
     return out / "index.html"
 
 
-def render(
-    groups: Sequence[Group],
-    sections: Sequence[dict[str, Any]],
-    damaged: Sequence[Damaged],
-    results: Path,
-    articles: Sequence[dict[str, Any]] = (),
-    css: str = "",
-) -> str:
-    """Return the page's HTML; ``css`` are the style rules of the inline figures."""
-    environment = Environment(
+def content(
+    groups: Sequence[Group], damaged: Sequence[tuple[str, str]], cards: Cards, context: PageContext
+) -> PageContent:
+    """Return what the page shows; ``damaged`` are paths of damaged records with reasons."""
+    datasets = [section.view(group, context) for group in groups]
+    articles = method_cards.articles(groups, cards, context)
+    environments = provenance.environments(groups)
+    holes = [hole for group in groups for hole in holes_of(group)]
+    return PageContent(
+        css=Markup(_css(datasets, context)),
+        script=Markup("".join(_text(name) for name in SCRIPTS)),
+        headline_k=HEADLINE_K,
+        field=FIELD,
+        summary=overview.summary(groups, holes, len(damaged)),
+        notices=overview.notices(groups),
+        choices=overview.choices(groups),
+        presets=style.preset_order({preset for group in groups for preset in group.presets}),
+        datasets=datasets,
+        ranks=ranks.by_preset(groups),
+        articles=articles,
+        failures=overview.failures(groups),
+        damaged=list(damaged),
+        stale=[row for group in groups for row in provenance.stale(group)],
+        holes=holes,
+        records=provenance.records(groups, environments),
+        environments=list(environments.values()),
+        diagnostics=list(provenance.DIAGNOSTICS.values()),
+        selected_on_test=any(row.selected_on_test for group in groups for row in group.rows if row.records),
+    )
+
+
+def render(content: PageContent) -> str:
+    """Return the page's HTML."""
+    templates = Templates(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    known = provenance.environments(groups)
-    for part, group in zip(sections, groups, strict=True):
-        part["entries"] = provenance.entries(group, known)
-    return environment.get_template("page.html.j2").render(
-        css=Markup(
-            _text("style.css")
-            + _palette_css()
-            + css
-            + _text("gallery.css")
-            + gallery.css(sections)
-            + _own_css(sections)
-        ),
-        script=Markup("".join(_text(name) for name in SCRIPTS)),
-        summary=_summary(groups, damaged),
-        sections=sections,
-        failures=_failures(groups),
-        holes=[hole for group in groups for hole in matrix.holes(group)],
-        damaged=[(_relative(item.path, results), style.one_line(item.reason)) for item in damaged],
-        environments=list(known.values()),
-        notices=_notices(groups),
-        diagnostics=list(provenance.DIAGNOSTICS.values()),
-        ranks=ranks.by_preset(groups),
-        peeked=any(row.peeked for group in groups for row in group.rows if row.records),
-        presets=style.preset_order({preset for group in groups for preset in group.presets}),
-        choices=_choices(groups),
-        articles=articles,
-        stale=[item for group in groups for item in provenance.stale(group)],
-    )
+    return templates.get_template("page.html.j2").render(vars(content))
 
 
-def _choices(groups: Sequence[Group]) -> dict[str, list[tuple[str, str]]]:
-    """Return what a reader may choose from, as (value in the address, text): datasets, bits, K and methods."""
-    held: dict[str, list[Row]] = {}
-    for group in groups:
-        for row in group.rows:
-            held.setdefault(row.slug, []).append(row)
-    cuts = [style.cut_label(cut).strip("@") for cut in style.CUTS]
-    named = [(slug, _common_label(rows)) for slug, rows in held.items()]
-    return {
-        "datasets": [(group.slug, group.label) for group in groups],
-        "bits": [(str(bits), str(bits)) for bits in sorted({bits for group in groups for bits in group.bits})],
-        "k": [(cut, cut) for cut in cuts],
-        "methods": sorted(named, key=lambda item: (item[1].lower(), item[0])),
-    }
-
-
-def _common_label(rows: Sequence[Row]) -> str:
-    """Return what rows of one slug are called on all datasets: their label, or the title where budgets differ."""
-    if len({row.label for row in rows}) == 1:
-        return rows[0].label
-    variant, number = rows[0].variant, rows[0].sibling
-    said = rows[0].title + ("" if variant in ("", matrix.PLAIN_VARIANT) else f" ({variant})")
-    return style.one_line(said + (f", settings {number + 1}" if number else ""))
-
-
-def _summary(groups: Sequence[Group], damaged: Sequence[Damaged]) -> dict[str, Any]:
-    rows = [row for group in groups for row in group.rows]
-    records = [record for row in rows for record in row.all]
-    return {
-        "done": sum(record.status == "done" for record in records),
-        "failed": sum(record.status == "failed" for record in records),
-        "damaged": len(damaged),
-        "stale": sum(len(group.stale) for group in groups),
-        "missing": sum(len(hole.bits) * len(hole.seeds) for group in groups for hole in matrix.holes(group)),
-        "datasets": [group.label for group in groups],
-        "methods": sorted({style.one_line(row.title) for row in rows}, key=str.lower),
-        "bits": sorted({bits for group in groups for bits in group.bits}),
-        "seeds": sorted({seed for group in groups for seed in group.seeds}),
-    }
-
-
-def _notices(groups: Sequence[Group]) -> list[str]:
-    """Return what a reader must know before comparing numbers."""
-    said = []
-    for group in groups:
-        if group.drawn is not None:
-            said.append(
-                f"{group.label}: that many training videos were drawn from the dataset (--subset), a rehearsal; "
-                "comparable with no other number."
-            )
-        elif group.data and group.data.subset:
-            said.append(f"{group.label}: fewer videos than published (subset); not comparable with published numbers.")
-        budgets: dict[str, list[str]] = {}
-        for row in group.rows:
-            if row.budgeted:
-                said_budget = style.settings_text(matrix.budget_words(row.budget))
-                budgets.setdefault(said_budget, []).append(row.label)
-            said += selection.warnings(group, row)
-            digests = {str(record.code.get("digest")) for record in row.records}
-            if len(digests) > 1:
-                said.append(
-                    f"{row.label} on {group.label}: records of {len(digests)} versions of the code are averaged."
-                )
-        said += [
-            f"{group.label}: trained under a budget ({budget}) instead of their own schedules: {', '.join(labels)}."
-            for budget, labels in budgets.items()
-        ]
-    if any(len(row.done(bits)) == 1 for group in groups for row in group.rows for bits in group.bits):
-        said.append("Numbers without ± come from a single seed.")
-    return said
-
-
-def _failures(groups: Iterable[Group]) -> list[dict[str, Any]]:
-    return [
-        {
-            "group": group.label, "label": row.label, "bits": record.identity.bits, "seed": record.identity.seed,
-            "reason": provenance.failure(record),
-            "command": style.one_line(provenance.command(group, row, record), 2000),
-        }
-        for group in groups for row in group.rows for record in row.all if record.status == "failed"
-    ]  # fmt: skip
-
-
-def _take_away(out: Path, files: dict[str, bytes]) -> None:
-    """Remove figures and tables that an earlier build wrote and this one did not."""
-    try:
-        names = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    for name in names if isinstance(names, list) else []:
-        if isinstance(name, str) and name not in files and OURS.fullmatch(name):
-            (out / name).unlink(missing_ok=True)
-
-
-def _own_css(sections: Sequence[Mapping[str, Any]]) -> str:
-    """Return the style of parts that few pages have."""
-    return _text("robustness.css") if any(part.get("robustness") for part in sections) else ""
+def _css(datasets: Sequence[section.DatasetView], context: PageContext) -> str:
+    """Return the style of the page: its own, the colours, that of each section that is shown, figures and pictures."""
+    names = dict.fromkeys(part.name for dataset in datasets for part in dataset.sections)
+    own = [_text(f"{name}.css") for name in names if (TEMPLATES / f"{name}.css").exists()]
+    pictures = [f"{rule}\n" for _, rule in sorted(context.picture_rules.items())]
+    return "".join([_text("style.css"), _palette_css(), context.stylesheet.css(), *own, *pictures])
 
 
 def _palette_css() -> str:
@@ -214,6 +152,17 @@ def _palette_css() -> str:
     light += style.variables("b", style.LENGTHS)
     dark += style.variables("b", style.LENGTHS_DARK)
     return f":root{{{light}}}\n@media screen and (prefers-color-scheme: dark){{:root{{{dark}}}}}\n"
+
+
+def _remove_old(out: Path, files: Mapping[str, bytes]) -> None:
+    """Remove figures and tables that an earlier build wrote and this one did not."""
+    try:
+        names = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for name in names if isinstance(names, list) else []:
+        if isinstance(name, str) and name not in files and OWN_FILES.fullmatch(name):
+            (out / name).unlink(missing_ok=True)
 
 
 def _relative(path: Path, root: Path) -> str:

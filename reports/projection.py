@@ -4,7 +4,7 @@ One distance serves everything here: the Hamming distance of `benchmark.evaluati
 is half a mismatch. t-SNE [0] works on it as a squared distance, which for codes of -1 and +1 is what t-SNE of the code
 vectors does. Silhouettes [1] and nearest neighbours are taken from the codes and never from the picture.
 
-5,000 codes of 64 bits take about 25 seconds on one core; what was computed is kept, by content.
+5,000 codes of 64 bits take about 25 seconds on one core; results are kept by content.
 
 [0] van der Maaten and Hinton, Visualizing Data using t-SNE, JMLR 2008.
 [1] Rousseeuw, Silhouettes, Journal of Computational and Applied Mathematics 1987.
@@ -34,11 +34,11 @@ SEED = 0
 PERPLEXITY = 30.0
 """scikit-learn's default; a third of the points where that is less."""
 SPREAD, JITTER = 1e-4, 1e-5
-"""Deviation of the first points, as in [0], and of the noise that parts equal codes (ours)."""
+"""Deviation of the first points, as in [0], and of the noise that parts equal codes (our choice)."""
 MOST_AT_ONCE = 4
-"""Projections that are computed at a time: 5,000 codes take up to 600 MiB (ours)."""
+"""Projections that are computed at a time: 5,000 codes take up to 600 MiB (our choice)."""
 PATIENCE = 2.0
-"""Seconds after which progress is shown (ours)."""
+"""Seconds after which progress is shown (our choice)."""
 
 SAME = "all its codes are the same"
 ONE_CLASS = "there is one class only"
@@ -61,16 +61,16 @@ class Projection:
 def projections(
     codes: Sequence[Codes], classes: np.ndarray, cache: Path | None, name: str = "codes"
 ) -> list[Projection]:
-    """Return the projection of each set of codes, kept ones as they are; ``name`` is what the progress is of.
+    """Return the projection of each set of codes, from the cache where it has it; ``name`` is shown with the progress.
 
     ``classes``: (n,) class of each code, the same for every set. ``cache``: folder, or None to keep nothing.
     """
-    places = [None if cache is None else cache / f"tsne-{_key(held, classes)}.npz" for held in codes]
-    found = [None if place is None else _read(place, len(classes)) for place in places]
-    lacking = [i for i, projection in enumerate(found) if projection is None]
+    places = [None if cache is None else cache / f"tsne-{_key(own, classes)}.npz" for own in codes]
+    made = [None if place is None else _read(place, len(classes)) for place in places]
+    lacking = [i for i, projection in enumerate(made) if projection is None]
     if lacking:
-        _compute(lacking, codes, classes, places, found, name)
-    return [projection for projection in found if projection is not None]
+        _compute(lacking, codes, classes, places, made, name)
+    return [projection for projection in made if projection is not None]
 
 
 def _compute(
@@ -78,19 +78,19 @@ def _compute(
     codes: Sequence[Codes],
     classes: np.ndarray,
     places: Sequence[Path | None],
-    found: list[Projection | None],
+    made: list[Projection | None],
     name: str,
 ) -> None:
     """Compute and keep the projections that are lacking, several at a time, each on one thread as ``plane`` says."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     workers = min(MOST_AT_ONCE, len(lacking), os.cpu_count() or 1)
-    # the limit is the process's, so it is held until the last one is done
+    # the limit is the process's, so it stays until the last one is done
     progress = _progress(f"t-SNE of {name}", len(lacking))
     with progress as advance, threadpool_limits(limits=1), ThreadPoolExecutor(workers) as pool:
-        made = pool.map(lambda i: project(codes[i], classes), lacking)
-        for i, projection in zip(lacking, made, strict=True):
-            found[i] = projection
+        results = pool.map(lambda i: project(codes[i], classes), lacking)
+        for i, projection in zip(lacking, results, strict=True):
+            made[i] = projection
             if (place := places[i]) is not None:
                 _write(place, projection)
             advance()
@@ -113,10 +113,10 @@ def distances(codes: Codes) -> np.ndarray:
 
 def undefined(codes: Codes, classes: np.ndarray) -> str:
     """Return why the silhouette of classes is undefined, or an empty text."""
-    found = len(np.unique(classes))
-    if found < 2:
+    different = len(np.unique(classes))
+    if different < 2:
         return ONE_CLASS
-    if found == len(classes):
+    if different == len(classes):
         return SINGLE
     return SAME if _same(codes) else ""
 
@@ -189,7 +189,7 @@ def _key(codes: Codes, classes: np.ndarray) -> str:
 
 
 def _read(path: Path, n: int) -> Projection | None:
-    """Return a kept projection, or None where there is none or it is damaged."""
+    """Return the projection of a file, or None where it is absent or damaged."""
     try:
         arrays = read_arrays(path, ["points", "numbers"])
         points, numbers = arrays["points"], np.array(arrays["numbers"], np.float64)

@@ -1,14 +1,15 @@
-"""What made each number: one entry per record, environments told once, and the cards of datasets."""
+"""What made each number: one entry per record, each environment once, and the rows that are stale."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchmark.record import Record, remarks
-from reports import matrix, style
-from reports.matrix import Group, Row, fill_command
+from reports import record_words, style
+from reports.matrix import Group, Row, budget_words, fill_command
 
 PHASES = ("prepare", "fit", "encode", "evaluate")
 DIAGNOSTICS = {
@@ -22,146 +23,129 @@ DIAGNOSTICS = {
 }
 
 
-def environments(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
-    """Return the distinct environments by their canonical text, each with a name E1, E2, .. and its records' count."""
-    found: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True)
+class Environment:
+    """What records ran in: its settings, and how many records have it."""
+
+    name: str
+    lines: list[tuple[str, str]]
+    records: int
+
+
+@dataclass(frozen=True)
+class RecordEntry:
+    """A record in words. ``cell`` names its cell and ``row`` its row on the page; ``maps`` are unrounded."""
+
+    label: str
+    bits: int
+    seed: int
+    status: str
+    state: str
+    key: str
+    cell: str
+    row: str
+    stale: bool
+    epochs: str
+    steps: str
+    fit: str
+    throughput: str
+    memory: str
+    commit: str
+    environment: str
+    has_config: bool
+    budget: list[tuple[str, str]]
+    remarks: str
+    command: str
+    made_by: str
+    finished: str
+    failure: str
+    stages: list[str]
+    timing: list[tuple[str, str]]
+    parameters: str
+    resumed: int
+    diagnostics: list[tuple[str, str]]
+    maps: str
+
+
+@dataclass(frozen=True)
+class DatasetRecords:
+    """The entries of all records of a dataset, row by row."""
+
+    label: str
+    entries: list[RecordEntry]
+
+
+@dataclass(frozen=True)
+class StaleRow:
+    """A row whose records other code made than today's, with the command that makes them anew."""
+
+    label: str
+    group: str
+    bits: list[int]
+    seeds: list[int]
+    command: str
+
+
+def environments(groups: Sequence[Group]) -> dict[str, Environment]:
+    """Return the distinct environments by their canonical text, named E1, E2 and so on in its order."""
+    records: dict[str, list[Record]] = {}
     for group in groups:
         for row in group.rows:
             for record in row.all:
-                entry = found.setdefault(_text(record.environment), {"lines": flat(record.environment), "records": 0})
-                entry["records"] += 1
-    for number, text in enumerate(sorted(found), 1):
-        found[text]["name"] = f"E{number}"
-    return {text: found[text] for text in sorted(found)}
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested settings as (dotted key, text) in key order."""
-    lines: list[tuple[str, str]] = []
-    for key, value in sorted(settings.items()):
-        if isinstance(value, Mapping) and value:
-            lines += flat(value, f"{prefix}{key}.")
-        else:
-            lines.append((f"{prefix}{key}", style.one_line(style.setting(value))))
-    return lines
-
-
-def entries(group: Group, known: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one entry per record of a group, row by row."""
-    return [_entry(group, row, record, known) for row in group.rows for record in row.all]
-
-
-def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    training, timing = record.training, record.timing
-    identity = record.identity
+                records.setdefault(_text(record.environment), []).append(record)
     return {
-        "label": row.label, "bits": identity.bits, "seed": identity.seed, "status": record.status, "key": record.key,
-        "epochs": epochs(record), "steps": style.count(_total(record, "steps")),
-        "fit": style.seconds(timing.get("fit")),
-        "throughput": style.count(timing.get("encode_videos_per_second")),
-        "memory": style.memory(record.peak_memory_bytes), "commit": commit(record),
-        "environment": known[_text(record.environment)]["name"],
-        "config": bool(identity.config), "budget": flat(matrix.budget_words(identity.budget)),
-        "remarks": "; ".join(remarks(record)),
-        "command": style.one_line(command(group, row, record), limit=2000),
-        "given": style.one_line(record.command, limit=2000),
-        "diagnostics": [
+        text: Environment(f"E{number}", style.flat_settings(records[text][0].environment), len(records[text]))
+        for number, text in enumerate(sorted(records), 1)
+    }
+
+
+def records(groups: Sequence[Group], environments: Mapping[str, Environment]) -> list[DatasetRecords]:
+    """Return the entries of each dataset that has records."""
+    datasets = []
+    for group in groups:
+        entries = [_entry(group, row, record, environments) for row in group.rows for record in row.all]
+        if entries:
+            datasets.append(DatasetRecords(group.label, entries))
+    return datasets
+
+
+def _entry(group: Group, row: Row, record: Record, environments: Mapping[str, Environment]) -> RecordEntry:
+    training, timing, identity = record.training, record.timing, record.identity
+    stale = record.key in group.stale
+    return RecordEntry(
+        label=row.label, bits=identity.bits, seed=identity.seed, status=record.status,
+        state="stale" if stale else record.status, key=record.key, stale=stale,
+        cell=f"{group.slug}/{row.slug}/{identity.bits}", row=f"{group.slug}-{row.slug}",
+        epochs=record_words.epochs(record), steps=style.count(_total(record, "steps")),
+        fit=style.seconds(timing.get("fit")), throughput=style.count(timing.get("encode_videos_per_second")),
+        memory=style.memory(record.peak_memory_bytes), commit=record_words.commit(record),
+        environment=environments[_text(record.environment)].name,
+        has_config=bool(identity.config), budget=style.flat_settings(budget_words(identity.budget)),
+        remarks="; ".join(remarks(record)),
+        command=style.one_line(record_words.command(group, row, record), limit=2000),
+        made_by=style.one_line(record.command, limit=2000),
+        finished=style.one_line(record.finished), failure=record_words.failure(record),
+        stages=[_stage(stage) for stage in training.stages],
+        timing=[(phase, style.seconds(timing.get(phase))) for phase in PHASES if phase in timing],
+        parameters=style.count(training.parameters), resumed=training.resumed,
+        diagnostics=[
             (DIAGNOSTICS.get(key, (key,))[0], _diagnostic(value)) for key, value in _ordered(record.diagnostics)
         ],
-        "timing": [(key, style.seconds(timing.get(key))) for key in PHASES if key in timing],
-        "stages": [_stage(stage) for stage in training.stages],
-        "parameters": style.count(training.parameters), "resumed": training.resumed,
-        "finished": style.one_line(record.finished),
-        "failure": failure(record),
-        "cell": f"{group.slug}/{row.slug}/{identity.bits}", "row": f"{group.slug}-{row.slug}",
-        "stale": record.key in group.stale,
-        "state": "stale" if record.key in group.stale else record.status,
-        "maps": _maps(record),
-    }  # fmt: skip
+        maps=_maps(record),
+    )  # fmt: skip
 
 
-def stale(group: Group) -> list[dict[str, Any]]:
-    """Return the rows whose records other code made than today's, with the command that makes them anew."""
-    found = []
+def stale(group: Group) -> list[StaleRow]:
+    """Return the rows of a group that are stale."""
+    rows = []
     for row in group.rows:
         old = [record for record in row.records if record.key in group.stale]
         if old:
             bits = sorted({record.identity.bits for record in old})
             seeds = sorted({record.identity.seed for record in old})
-            again = f"{fill_command(group, row, bits, seeds)} --rerun stale"
-            found.append({"label": row.label, "group": group.label, "bits": bits, "seeds": seeds, "command": again})
-    return found
-
-
-def epochs(record: Record) -> str:
-    """Return the epochs of each stage joined by +, of how many if cut short, and whether a budget set them."""
-    stages = record.training.stages
-    shown = "+".join(style.count(stage.get("epochs")) for stage in stages) or style.NOTHING
-    if any("planned" in stage for stage in stages):
-        planned = "+".join(style.count(stage.get("planned", stage.get("epochs"))) for stage in stages)
-        return f"{shown} of {planned} ({style.one_line(record.training.stopped_by or 'stopped')})"
-    return f"{shown} (budget)" if "epochs" in record.identity.budget and stages else shown
-
-
-def commit(record: Record) -> str:
-    """Return the commit's first characters and whether files were changed on top of it."""
-    found = record.code.get("commit")
-    name = str(found)[:10] if found else f"version {record.code.get('version', 'unknown')}, no commit"
-    return name + (" + changes" if record.code.get("dirty") else "")
-
-
-def command(group: Group, row: Row, record: Record) -> str:
-    """Return the one command that makes the cell again."""
-    return record.rerun or fill_command(group, row, [record.identity.bits], [record.identity.seed])
-
-
-def failure(record: Record) -> str:
-    """Return why a cell has no numbers, in one line."""
-    if record.status != "failed":
-        return ""
-    if record.failure is None:
-        return "no reason is recorded"
-    found = record.failure
-    return style.one_line(f"{found.type} in {found.phase}: {found.message}")
-
-
-def card(group: Group) -> dict[str, Any]:
-    """Return what is known about a group's data: splits, classes, fingerprint and ceilings of mAP@K."""
-    data = group.data
-    if data is None:
-        return {"known": False}
-    splits = [
-        {
-            "name": name, "n": style.count(split.n), "official": style.count(split.official),
-            "size": f"{split.frames} × {split.dim}", "fingerprint": style.one_line(split.fingerprint)[:16],
-            "state": _split_state(split.n, split.official),
-        }
-        for name, split in sorted(data.splits.items(), key=lambda item: _split_place(item[0]))
-    ]  # fmt: skip
-    return {
-        "known": True, "splits": splits, "classes": style.count(data.classes), "multi": data.multi_label,
-        "self": data.self_retrieval, "subset": data.subset, "fingerprint": style.one_line(data.fingerprint),
-        "empty_queries": _metric(group, "queries_without_relevant"),
-    }  # fmt: skip
-
-
-def _split_state(n: int, official: int | None) -> str:
-    if official is None:
-        return "no published count"
-    return "official" if n == official else "subset" if n < official else "more than published"
-
-
-def _split_place(name: str) -> tuple[int, str]:
-    return {"train": 0, "database": 1, "query": 2}.get(name, 3), name
-
-
-def _metric(group: Group, key: str) -> str:
-    for row in group.rows:
-        for record in row.records:
-            for measured in record.metrics.values():
-                if style.number(measured.metrics.get(key)) is not None:
-                    return style.count(measured.metrics[key])
-    return ""
+            command = f"{fill_command(group, row, bits, seeds)} --rerun stale"
+            rows.append(StaleRow(row.label, group.label, bits, seeds, command))
+    return rows
 
 
 def _maps(record: Record) -> str:
@@ -188,10 +172,10 @@ def _stage(stage: Mapping[str, Any]) -> str:
 
 
 def _diagnostic(value: Any) -> str:
-    found = style.number(value)
-    if found is None:
+    finite = style.number(value)
+    if finite is None:
         return style.NOTHING
-    return style.count(found) if found == int(found) and abs(found) > 1 else style.rounded(found, 4)
+    return style.count(finite) if finite == int(finite) and abs(finite) > 1 else style.rounded(finite, 4)
 
 
 def _ordered(diagnostics: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -200,9 +184,9 @@ def _ordered(diagnostics: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _total(record: Record, key: str) -> float | None:
-    found = [style.number(stage.get(key)) for stage in record.training.stages]
-    known = [value for value in found if value is not None]
-    return sum(known) if known else None
+    numbers = [style.number(stage.get(key)) for stage in record.training.stages]
+    finite = [value for value in numbers if value is not None]
+    return sum(finite) if finite else None
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Published numbers beside measured ones, and why they may differ.
 
 ``data/published.csv`` holds what papers' repositories state, each line with its source. A difference is shown only
-where data, budget and protocol are those of the published number; everything else is told and never subtracted.
+where data, budget and protocol are those of the published number; other numbers are shown and never subtracted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.evaluation.protocol import FIELD
 from reports import style
+from reports.context import PageContext
 from reports.matrix import FULL, LAST, ON_TEST, PLAIN_VARIANT, Group, Row, budget_words
 from reports.tables import mean
 
 FILE = Path(__file__).resolve().parent / "data" / "published.csv"
-PRESET = "field"
-"""The protocol preset that counts as the papers do."""
-FIELD = {"denominator": "k", "self_match": "include"}
+RULES = {"denominator": "k", "self_match": "include"}
 """The options without which a number is another metric than the published one."""
 SETTINGS = re.compile(r"--set((?: (?!--)\S+)+)")
 TIES = "the published order inside one Hamming distance depends on an unstable sort"
@@ -41,7 +41,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PublishedComparison:
     """A row's cells of one code length beside one source.
 
     ``points`` are K, published value, measured mean, deviation (None for one seed) and difference, rounded as text;
@@ -56,93 +56,105 @@ class Comparison:
     remarks: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class PublishedSection:
+    """Published and measured numbers of a dataset; there may be none."""
+
+    comparisons: list[PublishedComparison]
+
+
+def section(group: Group, context: PageContext) -> PublishedSection:
+    """Return the section of a dataset."""
+    return PublishedSection(comparisons(group))
+
+
 @functools.cache
 def load() -> tuple[Published, ...]:
     """Return the published numbers, in the order of the file."""
     with open(FILE, newline="", encoding="utf-8") as stream:
         lines = list(csv.DictReader(stream))
     names = ("method", "dataset", "bits", "metric", "source")
-    found = []
+    entries = []
     for key, same in itertools.groupby(lines, key=lambda line: tuple(line[name] for name in names)):
         method, dataset, bits, metric, source = key
         values = tuple((int(line["k"]), float(line["value"])) for line in same)
-        found.append(Published(method, dataset, int(bits), metric, source, values))
-    return tuple(found)
+        entries.append(Published(method, dataset, int(bits), metric, source, values))
+    return tuple(entries)
 
 
-def comparisons(group: Group, published: Iterable[Published] | None = None) -> list[Comparison]:
+def comparisons(group: Group, published: Iterable[Published] | None = None) -> list[PublishedComparison]:
     """Return a comparison for every row, code length and source that have both numbers."""
-    known = load() if published is None else list(published)
+    entries = load() if published is None else list(published)
     return [
-        found
+        comparison
         for row in group.rows
         for bits in group.bits
-        for entry in known
+        for entry in entries
         if entry.bits == bits
         and entry.dataset.casefold() == group.name.casefold()
         and entry.method.casefold() in (row.method.casefold(), row.title.casefold())
-        and (found := _compare(group, row, entry)) is not None
+        and (comparison := _compare(group, row, entry)) is not None
     ]
 
 
-def _compare(group: Group, row: Row, entry: Published) -> Comparison | None:
-    records = [record for record in row.done(entry.bits) if PRESET in record.metrics]
+def _compare(group: Group, row: Row, entry: Published) -> PublishedComparison | None:
+    records = [record for record in row.done(entry.bits) if FIELD in record.metrics]
     hindrances = _hindrances(group, row, entry)
     points = []
     for k, value in entry.values:
-        ours = mean(records, PRESET, style.metric_key("map", k))
-        if ours.mean is not None:
-            spread = "" if ours.deviation is None else f"±{style.rounded(ours.deviation)}"
-            difference = "" if hindrances else f"{ours.mean - value:+.{style.DECIMALS}f}".replace("-", "−")
-            points.append((style.cut_label(k), style.rounded(value), style.rounded(ours.mean), spread, difference))
+        measured = mean(records, FIELD, style.metric_key("map", k))
+        if measured.mean is not None:
+            spread = style.plus_minus(measured.deviation)
+            difference = "" if hindrances else style.difference(measured.mean - value)
+            points.append((style.cut_label(k), style.rounded(value), style.rounded(measured.mean), spread, difference))
     if not points:
         return None
     remarks = _remarks(row, entry, len(records))
-    return Comparison(row.label, entry.bits, entry.source, tuple(points), tuple(hindrances), tuple(remarks))
+    return PublishedComparison(row.label, entry.bits, entry.source, tuple(points), tuple(hindrances), tuple(remarks))
 
 
 def _hindrances(group: Group, row: Row, entry: Published) -> list[str]:
     """Return why the two numbers do not measure the same thing."""
-    said = []
+    reasons = []
     if group.data is None or group.data.subset:
-        said.append("measured on a subset of the published videos")
+        reasons.append("measured on a subset of the published videos")
     elif any(split.official is not None and split.n != split.official for split in group.data.splits.values()):
-        said.append("measured on other videos than the published ones")
+        reasons.append("measured on other videos than the published ones")
     if row.budgeted:
-        said.append(f"trained under a budget ({style.settings_text(budget_words(row.budget))})")
-    if row.peeked and "best test" not in entry.metric:
-        said.append("our epoch was chosen on the test queries, the published one was not")
+        reasons.append(f"trained under a budget ({style.settings_text(budget_words(row.budget))})")
+    if row.selected_on_test and "best test" not in entry.metric:
+        reasons.append("our epoch was chosen on the test queries, the published one was not")
     if row.selection not in (LAST, ON_TEST):
-        said.append("trained without the videos that were held out to choose the epoch")
-    options: dict[str, Any] = row.protocols.get(PRESET, {})
-    other = [f"{key} is {options.get(key)}" for key, usual in FIELD.items() if options.get(key) != usual]
+        reasons.append("trained without the videos that were held out to choose the epoch")
+    options: dict[str, Any] = row.protocols.get(FIELD, {})
+    other = [f"{key} is {options.get(key)}" for key, usual in RULES.items() if options.get(key) != usual]
     if other:
-        said.append(f"another protocol ({', '.join(other)})")
+        reasons.append(f"another protocol ({', '.join(other)})")
     if re.search(r"first \d+ test videos", entry.source):
-        said.append("the published number is over the first test videos only")
+        reasons.append("the published number is over the first test videos only")
     if "not stated" in entry.source:
-        said.append("the published code length is not stated")
-    return said
+        reasons.append("the published code length is not stated")
+    return reasons
 
 
 def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
     """Return what may explain a difference."""
-    said = []
-    if "best test" in entry.metric and row.peeked:
-        said.append("both chose the epoch on the test queries")
+    remarks = []
+    if "best test" in entry.metric and row.selected_on_test:
+        remarks.append("both chose the epoch on the test queries")
     elif "best test" in entry.metric:
-        ours = "is the last" if row.selection == LAST else "was not"
-        said.append(f"the published epoch was chosen on the test queries, ours {ours}")
+        ending = "is the last" if row.selection == LAST else "was not"
+        remarks.append(f"the published epoch was chosen on the test queries, ours {ending}")
     elif "last in-training" in entry.metric:
-        said.append("the published number is the last evaluation during training")
+        remarks.append("the published number is the last evaluation during training")
     if row.precision != FULL:
-        said.append(f"trained and encoded in {row.precision}")
+        remarks.append(f"trained and encoded in {row.precision}")
     if row.compiled:
-        said.append("trained by a compiled step")
+        remarks.append("trained by a compiled step")
     changed = {words for r in row.done(entry.bits) if (words := " ".join(SETTINGS.findall(r.rerun or "")).strip())}
     if changed:
-        said.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")
+        remarks.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")
     if row.variant not in ("", PLAIN_VARIANT):
-        said.append(f"reading: {style.one_line(row.variant)}")
-    said.append(f"{seeds} seed{'s' if seeds != 1 else ''} here, one number there")
-    return [*said, TIES]
+        remarks.append(f"variant: {style.one_line(row.variant)}")
+    remarks.append(f"{seeds} seed{'s' if seeds != 1 else ''} here, one number there")
+    return [*remarks, TIES]

@@ -1,12 +1,10 @@
-"""What perturbed queries lose: gathered over seeds, as a table, as files, and as small multiples of curves."""
+"""What perturbed queries lose: gathered over seeds, with intervals, as a table and as CSV."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,10 +12,11 @@ from benchmark.evaluation import statistics
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from benchmark.robustness_file import CUT, REFERENCE, Condition, Robustness, conditions
-from reports import remembered, style
+from reports import style
+from reports.cache import cached, digest
 from reports.matrix import PLAIN_VARIANT, Group, Row
 from reports.stored import Stored
-from reports.tables import write_csv
+from reports.table_formats import csv_text, exact
 
 KEY = f"map@{CUT}"
 VERSION, SEED = 1, 0
@@ -36,17 +35,17 @@ EXPLAINED = {
 
 
 @dataclass(frozen=True)
-class Line:
-    """One row of the matrix at one code length; ``held`` are the seeds that were measured, ``lacking`` the others."""
+class LossLine:
+    """One row of the matrix at one code length: its ``measured`` seeds, and why the others are ``lacking``."""
 
     row: Row
     bits: int
-    held: list[tuple[Record, Robustness]] = field(default_factory=list)
+    measured: list[tuple[Record, Robustness]] = field(default_factory=list)
     lacking: list[tuple[Record, str]] = field(default_factory=list)
 
     def maps(self, preset: str, condition: Condition | None, key: str = KEY) -> list[float]:
         """Return mAP of each measured seed under a condition; None is the clean query."""
-        return [_maps(found, condition)[preset][key] for _, found in self.held]
+        return [_maps(robustness, condition)[preset][key] for _, robustness in self.measured]
 
     def losses(self, preset: str, condition: Condition, key: str = KEY) -> list[float]:
         """Return what each measured seed loses."""
@@ -59,25 +58,27 @@ class Line:
         return [lost / whole for lost, whole in zip(self.losses(preset, condition, key), clean, strict=True) if whole]
 
 
-def _maps(found: Robustness, condition: Condition | None) -> dict[str, dict[str, float]]:
-    return found.clean if condition is None else found.perturbed[conditions().index(condition)].map
+def _maps(robustness: Robustness, condition: Condition | None) -> dict[str, dict[str, float]]:
+    if condition is None:
+        return robustness.clean
+    return robustness.perturbed[conditions().index(condition)].map
 
 
-def gather(group: Group, stored: Stored) -> list[Line]:
+def gather(group: Group, stored: Stored) -> list[LossLine]:
     """Return a line for each row and code length with a finished record; nothing where no cell was perturbed."""
     lines = []
     for row in group.rows:
         for bits in group.bits:
-            line = Line(row, bits)
+            line = LossLine(row, bits)
             for record in row.done(bits):
-                found = stored.robustness(record)
-                if isinstance(found, str):
-                    line.lacking.append((record, found))
+                robustness = stored.robustness(record)
+                if isinstance(robustness, str):
+                    line.lacking.append((record, robustness))
                 else:
-                    line.held.append((record, found))
-            if line.held or line.lacking:
+                    line.measured.append((record, robustness))
+            if line.measured or line.lacking:
                 lines.append(line)
-    return lines if any(line.held for line in lines) else []
+    return lines if any(line.measured for line in lines) else []
 
 
 def reference() -> list[Condition]:
@@ -92,10 +93,10 @@ def head(condition: Condition) -> str:
 
 
 @dataclass(frozen=True)
-class Cell:
+class LossCell:
     """A condition's lost share in percent, and below it the loss in mAP with its interval over queries.
 
-    ``sure`` says that the interval leaves out 0.
+    ``sure``: whether the interval leaves out 0.
     """
 
     text: str
@@ -104,8 +105,36 @@ class Cell:
     sure: bool = False
 
 
+@dataclass(frozen=True)
+class LossRow:
+    """A line as the page shows it: clean mAP and a cell per condition of ``reference``.
+
+    ``lacking``: seeds that were not measured, and ``why``. A row without cells has ``command``, which measures it.
+    """
+
+    label: str
+    slug: str
+    colour: str
+    bits: int
+    n: int
+    why: str
+    lacking: list[int]
+    command: str
+    clean: LossCell | None
+    cells: list[LossCell]
+
+
+@dataclass(frozen=True)
+class LossTable:
+    """The table of losses: ``heads`` of the conditions, and ``seeds``, the most that a row has."""
+
+    heads: list[str]
+    rows: list[LossRow]
+    seeds: int
+
+
 def intervals(
-    group: Group, lines: Sequence[Line], preset: str, stored: Stored, cache: Path | None
+    group: Group, lines: Sequence[LossLine], preset: str, stored: Stored, cache: Path | None
 ) -> dict[tuple[str, int], list[tuple[float, float]]]:
     """Return by (row's label, bits) the ends of the 95 % interval of the loss of mAP@``CUT`` at ``reference``.
 
@@ -115,72 +144,74 @@ def intervals(
     columns = [1 + conditions().index(condition) for condition in reference()]
     lost: dict[str, np.ndarray] = {}
     for line in lines:
-        read = [stored.perturbed_precisions(record, found, preset) for record, found in line.held]
-        tables = [table for table in read if table is not None]
-        if tables and len(tables) == len(read) and len({len(table) for table in tables}) == 1:
+        files = [stored.perturbed_precisions(record, robustness, preset) for record, robustness in line.measured]
+        tables = [table for table in files if table is not None]
+        if tables and len(tables) == len(files) and len({len(table) for table in tables}) == 1:
             mean = np.mean(tables, axis=0)
             lost[f"{line.bits} {line.row.label}"] = mean[:, :1] - mean[:, columns]
-    inputs = remembered.digest(
-        [VERSION, SEED, statistics.LEVEL, statistics.RESAMPLES, list(lost)], *(lost[name] for name in lost)
-    )
+    inputs = digest([VERSION, SEED, statistics.LEVEL, statistics.RESAMPLES, list(lost)], *(lost[name] for name in lost))
     path = cache / f"robustness-{style.slug(group.slug, preset)}.json" if cache else None
-    found = remembered.get(path, inputs, lambda: _resampled(lost))
+    ends = cached(path, inputs, lambda: _resampled(lost))
     return {
-        (line.row.label, line.bits): [(low, high) for low, high in found[name]]
+        (line.row.label, line.bits): [(low, high) for low, high in ends[name]]
         for line in lines
-        if (name := f"{line.bits} {line.row.label}") in found
+        if (name := f"{line.bits} {line.row.label}") in ends
     }
 
 
 def _resampled(lost: Mapping[str, np.ndarray]) -> dict[str, list[list[float]]]:
     """Return low and high by column of each table; tables of as many queries share one product with the weights."""
-    found: dict[str, list[list[float]]] = {}
+    by_name: dict[str, list[list[float]]] = {}
     for n in sorted({len(table) for table in lost.values()}):
         alike = [name for name, table in lost.items() if len(table) == n]
         low, high = statistics.bootstrap_interval(np.concatenate([lost[name] for name in alike], axis=1), seed=SEED)
         ends = np.stack([low, high], axis=1).reshape(len(alike), -1, 2)
-        found |= dict(zip(alike, ends.tolist(), strict=True))
-    return found
+        by_name |= dict(zip(alike, ends.tolist(), strict=True))
+    return by_name
 
 
 def table(
-    lines: Sequence[Line],
+    lines: Sequence[LossLine],
     preset: str,
     methods: Sequence[str],
     ends: Mapping[tuple[str, int], Sequence[tuple[float, float]]],
     argument: str,
-) -> dict[str, Any]:
-    """Return ``heads`` and ``rows``: label, bits, clean mAP, cells of ``reference``, and what is lacking.
-
-    A row without a cell has ``command``, which measures it; ``argument`` names the dataset there.
-    """
-    rows = []
-    for line in sorted(lines, key=lambda line: line.bits):
-        colour = style.look(line.row.method, methods).variable
-        shown: dict[str, Any] = {
-            "label": line.row.label, "slug": line.row.slug, "colour": colour, "bits": line.bits, "n": len(line.held),
-            "why": "; ".join(dict.fromkeys(reason for _, reason in line.lacking)), "clean": "", "cells": [],
-            "lacking": [record.identity.seed for record, _ in line.lacking],
-            "command": command(line, argument) if line.lacking else "",
-        }  # fmt: skip
-        if line.held:
-            clean, spread = mean_deviation(line.maps(preset, None))
-            shown["clean"] = Cell(style.rounded(clean), "" if spread is None else f"±{style.rounded(spread)}")
-            known = ends.get((line.row.label, line.bits), [None] * len(reference()))
-            shown["cells"] = [_cell(line, preset, at, end) for at, end in zip(reference(), known, strict=True)]
-        rows.append(shown)
-    seeds = max(len(line.held) for line in lines)
-    return {"heads": [head(condition) for condition in reference()], "rows": rows, "seeds": seeds}
+) -> LossTable:
+    """Return the table; ``ends`` are those of ``intervals``, and ``argument`` names the dataset in a command."""
+    rows = [_row(line, preset, methods, ends, argument) for line in sorted(lines, key=lambda line: line.bits)]
+    seeds = max(len(line.measured) for line in lines)
+    return LossTable([head(condition) for condition in reference()], rows, seeds)
 
 
-def _cell(line: Line, preset: str, condition: Condition, ends: tuple[float, float] | None) -> Cell:
+def _row(
+    line: LossLine,
+    preset: str,
+    methods: Sequence[str],
+    ends: Mapping[tuple[str, int], Sequence[tuple[float, float]]],
+    argument: str,
+) -> LossRow:
+    clean, cells = None, []
+    if line.measured:
+        whole, spread = mean_deviation(line.maps(preset, None))
+        clean = LossCell(style.rounded(whole), style.plus_minus(spread))
+        own = ends.get((line.row.label, line.bits), [None] * len(reference()))
+        cells = [_cell(line, preset, at, end) for at, end in zip(reference(), own, strict=True)]
+    return LossRow(
+        label=line.row.label, slug=line.row.slug, colour=style.look(line.row.method, methods).variable, bits=line.bits,
+        n=len(line.measured), why="; ".join(dict.fromkeys(reason for _, reason in line.lacking)),
+        lacking=[record.identity.seed for record, _ in line.lacking],
+        command=command(line, argument) if line.lacking else "", clean=clean, cells=cells,
+    )  # fmt: skip
+
+
+def _cell(line: LossLine, preset: str, condition: Condition, ends: tuple[float, float] | None) -> LossCell:
     share, spread = mean_deviation(line.relative(preset, condition))
     lost, _ = mean_deviation(line.losses(preset, condition))
     text = style.NOTHING if share is None else f"{signed(100 * share, 1)} %"
     deviation = "" if spread is None else f"±{100 * spread:.1f}"
     within = "" if ends is None else f" [{signed(ends[0])}, {signed(ends[1])}]"
     sure = ends is not None and not ends[0] <= 0 <= ends[1]
-    return Cell(text, deviation, "" if lost is None else f"{signed(lost)}{within}", sure)
+    return LossCell(text, deviation, "" if lost is None else f"{signed(lost)}{within}", sure)
 
 
 def signed(value: float, decimals: int = style.DECIMALS) -> str:
@@ -189,7 +220,7 @@ def signed(value: float, decimals: int = style.DECIMALS) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
-def command(line: Line, argument: str) -> str:
+def command(line: LossLine, argument: str) -> str:
     """Return the command that measures what a line lacks."""
     method = line.row.method if line.row.variant in ("", PLAIN_VARIANT) else f"{line.row.method}:{line.row.variant}"
     seeds = " ".join(str(seed) for seed in sorted({record.identity.seed for record, _ in line.lacking}))
@@ -197,19 +228,19 @@ def command(line: Line, argument: str) -> str:
     return f"{words} --bits {line.bits} --seeds {seeds}"
 
 
-def csv(group: Group, lines: Sequence[Line], preset: str) -> str:
+def csv(group: Group, lines: Sequence[LossLine], preset: str) -> str:
     """Return every condition at every K, unrounded: mAP, loss and lost share, mean and deviation over seeds."""
-    head = (
+    heads = (
         "dataset", "fingerprint", "preset", "row", "method", "variant", "bits", "perturbation", "strength", "k", "map",
         "map_deviation", "loss", "loss_deviation", "relative_loss", "relative_loss_deviation", "n", "seeds",
     )  # fmt: skip
     out = []
     for line in lines:
-        seeds = " ".join(str(record.identity.seed) for record, _ in line.held)
-        for condition in conditions() if line.held else []:
+        seeds = " ".join(str(record.identity.seed) for record, _ in line.measured)
+        for condition in conditions() if line.measured else []:
             for cut in style.CUTS:
                 key = style.metric_key("map", cut)
-                if key not in line.held[0][1].clean[preset]:
+                if key not in line.measured[0][1].clean[preset]:
                     continue
                 numbers = [
                     *mean_deviation(line.maps(preset, condition, key)),
@@ -219,7 +250,7 @@ def csv(group: Group, lines: Sequence[Line], preset: str) -> str:
                 out.append([
                     group.name, group.fingerprint, preset, line.row.label, line.row.method, line.row.variant, line.bits,
                     condition.perturbation, condition.strength, cut or "full",
-                    *("" if value is None or not math.isfinite(value) else repr(value) for value in numbers),
-                    len(line.held), seeds,
+                    *(exact(value) for value in numbers),
+                    len(line.measured), seeds,
                 ])  # fmt: skip
-    return write_csv(head, out)
+    return csv_text(heads, out)

@@ -1,97 +1,99 @@
-"""The part of the page on robustness: figures, tables, and the files of both."""
+"""The section of a dataset on robustness: figures, tables, and the files of both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from markupsafe import Markup
+from dataclasses import dataclass
 
 from benchmark.robustness_file import CUT
-from reports import paper, robustness, robustness_figure, style, svg
+from reports import robustness, robustness_figure, style, table_formats
+from reports.context import InlineFigure, PageContext
 from reports.matrix import Group
+from reports.robustness import LossLine, LossTable
+from reports.table_formats import Entry, Line
 
-if TYPE_CHECKING:
-    from reports.section import Workshop
+
+@dataclass(frozen=True)
+class StrengthFigure:
+    """The panels of one code length, each with its title; ``name`` is that of the file of all of them."""
+
+    bits: int
+    name: str
+    panels: list[tuple[str, InlineFigure]]
 
 
-def part(group: Group, shop: Workshop) -> dict[str, Any] | None:
-    """Return what the page shows of a group; None, and no file, where no cell of it was perturbed."""
-    lines = robustness.gather(group, shop.stored)
+@dataclass(frozen=True)
+class RobustnessPanel:
+    """What is shown under one protocol; ``stem`` is the name of the table's files without suffix."""
+
+    preset: str
+    table: LossTable
+    stem: str
+    figures: list[StrengthFigure]
+
+
+@dataclass(frozen=True)
+class RobustnessSection:
+    """What perturbed queries lose, by protocol; ``about``: title and explanation of each perturbation."""
+
+    cut: int
+    about: list[tuple[str, str]]
+    self_retrieval: bool
+    presets: list[RobustnessPanel]
+
+
+def section(group: Group, context: PageContext) -> RobustnessSection | None:
+    """Return the section of a dataset; None, and no file, where no cell of it was perturbed."""
+    lines = robustness.gather(group, context.stored)
     if not lines:
         return None
-    facts = shop.stored.facts(group)
+    facts = context.stored.facts(group)
     argument = style.one_line(facts.argument) if facts else group.name
-    return {
-        "cut": CUT,
-        "about": [(robustness.TITLES[name], text) for name, text in robustness.EXPLAINED.items()],
-        "self": any(found.self_retrieval for line in lines for _, found in line.held),
-        "presets": [_preset(group, lines, preset, argument, shop) for preset in group.presets],
-    }
+    return RobustnessSection(
+        cut=CUT,
+        about=[(robustness.TITLES[name], text) for name, text in robustness.EXPLAINED.items()],
+        self_retrieval=any(measured.self_retrieval for line in lines for _, measured in line.measured),
+        presets=[_panel(group, lines, preset, argument, context) for preset in group.presets],
+    )
 
 
-def _preset(
-    group: Group, lines: Sequence[robustness.Line], preset: str, argument: str, shop: Workshop
-) -> dict[str, Any]:
-    ends = robustness.intervals(group, lines, preset, shop.stored, shop.cache)
-    shown = robustness.table(lines, preset, shop.methods, ends, argument)
+def _panel(
+    group: Group, lines: Sequence[LossLine], preset: str, argument: str, context: PageContext
+) -> RobustnessPanel:
+    ends = robustness.intervals(group, lines, preset, context.stored, context.cache)
+    table = robustness.table(lines, preset, context.methods, ends, argument)
     stem = f"tables/robustness-{style.slug(group.slug, preset)}"
     about = f"Share of mAP@{CUT} lost by perturbed queries on {group.label}, {preset} protocol, percent"
-    written = {
+    texts = {
         "csv": robustness.csv(group, lines, preset),
-        "tex": latex(shown, about),
-        "md": markdown(shown, about),
+        "tex": table_formats.latex([about], _heads(table), _lines(table)),
+        "md": table_formats.markdown(f"{about}.", _heads(table), _lines(table)),
     }
-    shop.files |= {f"{stem}.{kind}": text.encode() for kind, text in written.items()}
-    return {"preset": preset, "table": shown, "stem": stem, "figures": _figures(group, lines, preset, shop)}
+    context.write_table(stem, texts)
+    return RobustnessPanel(preset, table, stem, _figures(group, lines, preset, context))
 
 
-def _figures(group: Group, lines: Sequence[robustness.Line], preset: str, shop: Workshop) -> list[dict[str, Any]]:
+def _figures(group: Group, lines: Sequence[LossLine], preset: str, context: PageContext) -> list[StrengthFigure]:
     figures = []
     for bits in group.bits:
-        drawn = robustness_figure.panels(group, lines, preset, bits, shop.methods)
-        if drawn is None:
+        drawings = robustness_figure.panels(group, lines, preset, bits, context.methods)
+        if drawings is None:
             continue
-        alone, whole = drawn
-        shop.write(whole)
-        panels = [
-            {
-                "title": title, "name": drawing.name, "alt": drawing.alt,
-                "svg": Markup(svg.inline(drawing.svg, f"alt-{drawing.name}", shop.wardrobe)),
-            }
-            for title, drawing in alone
-        ]  # fmt: skip
-        figures.append({"bits": bits, "name": whole.name, "panels": panels})
+        alone, whole = drawings
+        context.write(whole)
+        panels = [(title, context.inline(drawing)) for title, drawing in alone]
+        figures.append(StrengthFigure(bits, whole.name, panels))
     return figures
 
 
-def latex(shown: dict[str, Any], about: str) -> str:
-    """Return a ``tabular`` that needs the package booktabs."""
-    width = len(shown["heads"]) + 1
-    lines = [f"% {about}", rf"\begin{{tabular}}{{l{'r' * width}}}", r"\toprule"]
-    heads = ["method", f"mAP@{CUT}", *shown["heads"]]
-    lines.append(" & ".join(paper.escaped(head) for head in heads) + r" \\")
-    for bits in dict.fromkeys(row["bits"] for row in shown["rows"]):
-        lines += [r"\midrule", rf"\multicolumn{{{width + 1}}}{{l}}{{{bits} bits}} \\"]
-        for row in shown["rows"]:
-            if row["bits"] == bits:
-                held = [_latex(cell) for cell in [row["clean"], *row["cells"]] if cell]
-                held = held or [rf"\multicolumn{{{width}}}{{c}}{{\textit{{not run}}}}"]
-                lines.append(" & ".join([paper.escaped(row["label"]), *held]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+def _heads(table: LossTable) -> list[str]:
+    return [f"mAP@{CUT}", *table.heads]
 
 
-def _latex(cell: robustness.Cell) -> str:
-    under = rf" {{\scriptsize {paper.escaped(cell.deviation)}}}" if cell.deviation else ""
-    return paper.escaped(cell.text) + under
-
-
-def markdown(shown: dict[str, Any], about: str) -> str:
-    """Return a table of GitHub's Markdown with a line before it."""
-    heads = ["method", "bits", f"mAP@{CUT}", *shown["heads"]]
-    lines = [f"{about}.", "", paper.piped(heads), paper.piped(["---", *["---:"] * (len(heads) - 1)])]
-    for row in shown["rows"]:
-        held = [f"{cell.text} {cell.deviation}".strip() for cell in [row["clean"], *row["cells"]] if cell]
-        held = held or ["not run", *[""] * len(shown["heads"])]
-        lines.append(paper.piped([row["label"], str(row["bits"]), *held]))
-    return "\n".join(lines) + "\n"
+def _lines(table: LossTable) -> list[Line]:
+    """Return the rows for files; one without numbers has a note."""
+    lines = []
+    for row in table.rows:
+        entries = [Entry(cell.text, cell.deviation) for cell in (row.clean, *row.cells) if cell]
+        lines.append(Line(row.label, row.bits, entries, note="not run"))
+    return lines

@@ -19,7 +19,7 @@ from reports.drawing import SETTINGS, Drawing, saved
 NAME = "scaling"
 PHASES = {"prepare": "Prepare", "training": "Training", "encode": "Encoding", "evaluate": "Evaluation"}
 SIDES = {"prepare": "train", "training": "train", "encode": "database", "evaluate": "database"}
-WIDTH, HEIGHT, LEGEND = 7.16, 3.3, 0.2  # inches: two columns of a paper; ours
+WIDTH, HEIGHT, LEGEND = 7.16, 3.3, 0.2  # inches: two columns of a paper (our choice)
 SECONDS = {
     1e-3: "1 ms", 1e-2: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h",
     36_000: "10 h", 4 * 86_400: "4 d", 40 * 86_400: "40 d", 400 * 86_400: "400 d",
@@ -29,7 +29,7 @@ POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def write(folder: Path, file: Path, methods: Sequence[str]) -> list[Path]:
-    """Draw what a file of measurements was last asked for as SVG and PDF in ``folder``; return their paths.
+    """Draw the last request of a file of measurements as SVG and PDF in ``folder``; return their paths.
 
     ``methods`` are all method names, sorted, so that a method has the look that it has on the page. Where only one size
     was measured there is nothing to draw, and no path.
@@ -43,11 +43,11 @@ def write(folder: Path, file: Path, methods: Sequence[str]) -> list[Path]:
     return list(paths)
 
 
-def draw(held: Mapping[str, Any], methods: Sequence[str]) -> Drawing | None:
+def draw(content: Mapping[str, Any], methods: Sequence[str]) -> Drawing | None:
     """Draw the measurements and laws of a file, or return None where no phase was measured at two sizes."""
-    asked = [found for found in held["measurements"] if found["identity"] in held["asked"]]
-    rows = _rows(held["laws"], asked, methods)
-    if not any(len(found) > 1 for _, _, found in rows):
+    requested = [measured for measured in content["measurements"] if measured["identity"] in content["asked"]]
+    rows = _rows(content["laws"], requested, methods)
+    if not any(len(measurements) > 1 for _, _, measurements in rows):
         return None
     with rc_context({**SETTINGS, "svg.hashsalt": NAME}):
         svg, pdf = saved(_figure(rows))
@@ -57,15 +57,17 @@ def draw(held: Mapping[str, Any], methods: Sequence[str]) -> Drawing | None:
 Row = tuple[style.Look, Mapping[str, Any], list[Mapping[str, Any]]]
 
 
-def _rows(laws: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], methods: Sequence[str]) -> list[Row]:
+def _rows(
+    laws: Sequence[Mapping[str, Any]], requested: Sequence[Mapping[str, Any]], methods: Sequence[str]
+) -> list[Row]:
     """Return the look, the laws and the measurements, by size, of every method."""
     rows: list[Row] = []
     for law in laws:
         identity = law["identity"]
-        own = [found for found in asked if identity.items() <= found["identity"].items()]
+        own = [measured for measured in requested if identity.items() <= measured["identity"].items()]
         siblings = sum(other["identity"]["method"] == identity["method"] for _, other, _ in rows)
         look = style.look(identity["method"], sorted({*methods, identity["method"]}), siblings)
-        rows.append((look, law, sorted(own, key=lambda found: found["identity"]["train"])))
+        rows.append((look, law, sorted(own, key=lambda measured: measured["identity"]["train"])))
     return rows
 
 
@@ -97,17 +99,17 @@ def _figure(rows: Sequence[Row]) -> Figure:
 
 
 def _times(axes: Any, row: Row, phase: str) -> None:
-    look, law, found = row
-    points = [(entry["identity"][SIDES[phase]], entry["phases"][phase]["seconds"]) for entry in found]
+    look, law, measurements = row
+    points = [(entry["identity"][SIDES[phase]], entry["phases"][phase]["seconds"]) for entry in measurements]
     fitted = law["phases"][phase]["seconds"]
     if fitted is not None:
         _plot(axes, look, points, lambda n: fitted["a"] * n ** fitted["b"], law["target"])
 
 
 def _memory(axes: Any, row: Row, phase: str) -> None:
-    look, law, found = row
-    kind = "device" if found[0]["phases"][phase]["device"] is not None else "resident"
-    points = [(entry["identity"][SIDES[phase]], entry["phases"][phase][kind]) for entry in found]
+    look, law, measurements = row
+    kind = "device" if measurements[0]["phases"][phase]["device"] is not None else "resident"
+    points = [(entry["identity"][SIDES[phase]], entry["phases"][phase][kind]) for entry in measurements]
     fitted = law["phases"][phase][kind]
     if fitted is not None:
         _plot(axes, look, points, lambda n: fitted["m0"] + fitted["m1"] * n, law["target"])
@@ -160,11 +162,11 @@ def _label(law: Mapping[str, Any]) -> str:
 
 
 def _words(rows: Sequence[Row]) -> str:
-    said = []
+    words = []
     for _, law, _ in rows:
         for phase, name in PHASES.items():
             fitted = law["phases"][phase]["seconds"]
             if fitted is not None:
                 cost = style.seconds(fitted["at_target"])
-                said.append(f"{_label(law)}, {name.lower()}: grows as n^{fitted['b']:.2f}, {cost} at the target")
-    return "Time and peak memory of the phases against the number of videos. " + "; ".join(said) + "."
+                words.append(f"{_label(law)}, {name.lower()}: grows as n^{fitted['b']:.2f}, {cost} at the target")
+    return "Time and peak memory of the phases against the number of videos. " + "; ".join(words) + "."

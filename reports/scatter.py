@@ -18,13 +18,13 @@ from reports import drawing, style, svg
 SIDE = 500
 """Side of an inline picture in its own units, to which points are rounded."""
 FEW = 800
-"""Points up to which dots are large (ours)."""
+"""Points up to which dots are large (our choice)."""
 LARGE, SMALL = (11, 5), (8, 3)
 """Diameter of an inline dot, and of the hole in a hollow one."""
-COLUMNS, WIDTH = 4, 7.16  # panels side by side, and inches of a two-column page; ours
-MARGIN, LINE = 0.06, 0.15  # inches: around a panel, and per line of text; ours
+COLUMNS, WIDTH = 4, 7.16  # panels side by side, and inches of a two-column page (our choice)
+MARGIN, LINE = 0.06, 0.15  # inches: around a panel, and per line of text (our choice)
 LETTERS = 30
-"""Letters of a method's label in a line; ours."""
+"""Letters of a method's label in a line (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Cloud:
 
 
 def hollow(place: int) -> bool:
-    """Say whether the class at a place is drawn hollow."""
+    """Return whether the class at a place is drawn hollow."""
     return bool(place % 2)
 
 
@@ -49,10 +49,10 @@ def inline(points: np.ndarray, classes: np.ndarray, name: str, described_by: str
     """
     size = LARGE if len(points) <= FEW else SMALL
     placed = fitted(points, SIDE, size[0])
-    drawn = "".join(
+    paths = "".join(
         _dots(placed[classes == place], int(place), size, f"{name}-{place}") for place in np.unique(classes).tolist()
     )
-    return f'<svg role="img" aria-labelledby="{described_by}" viewBox="0 0 {SIDE} {SIDE}">{drawn}</svg>'
+    return f'<svg role="img" aria-labelledby="{described_by}" viewBox="0 0 {SIDE} {SIDE}">{paths}</svg>'
 
 
 def fitted(points: np.ndarray, side: int, margin: int) -> np.ndarray:
@@ -71,16 +71,16 @@ def _dots(points: np.ndarray, place: int, size: tuple[int, int], name: str) -> s
     path = "".join(f"m{x}{'' if y < 0 else ' '}{y}h0" for x, y in steps.tolist())
     own = f' id="{name}"' if hollow(place) else ""
     solid = f'<path{own} d="{path}" style="stroke-linecap: round"/>'
-    drawn = f'<g style="stroke: var(--c{place}); stroke-width: {size[0]}">{solid}</g>'
+    dots = f'<g style="stroke: var(--c{place}); stroke-width: {size[0]}">{solid}</g>'
     hole = f'<use href="#{name}" style="stroke: var(--ground); stroke-width: {size[1]}"/>'
-    return drawn + hole if own else drawn
+    return dots + hole if own else dots
 
 
 def draw(name: str, clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str], alt: str) -> drawing.Drawing:
     """Draw all clouds side by side, with a legend of the class ``names`` below."""
     with rc_context({**drawing.SETTINGS, "svg.hashsalt": name, "axes.grid": False}):
-        drawn, pdf = drawing.saved(_figure(clouds, classes, names))
-    return drawing.Drawing(name, _small(drawn), pdf, alt)
+        figure, pdf = drawing.saved(_figure(clouds, classes, names))
+    return drawing.Drawing(name, _small(figure), pdf, alt)
 
 
 def _small(file: bytes) -> bytes:
@@ -103,8 +103,8 @@ def _figure(clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str]) 
     tall = side + head + LINE
     used = np.unique(classes).tolist()
     across = max(1, min(len(used), int(columns * side / (0.35 + 0.06 * max(len(names[place]) for place in used)))))
-    room = LINE * -(-len(used) // across) + 0.1
-    width, height = columns * side, rows * tall + room
+    legend_height = LINE * -(-len(used) // across) + 0.1
+    width, height = columns * side, rows * tall + legend_height
     figure = Figure(figsize=(width, height))
     for i, cloud in enumerate(clouds):
         left, top = i % columns * side, height - i // columns * tall - head

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
 from reports import style, tables
+from reports.context import PageContext
 from reports.matrix import Group, Row
 
-PRESET = FIELD
-CUT = HEADLINE_K
-"""The K of the mAP that stands for the gain here (ours)."""
+
+@dataclass(frozen=True)
+class SelectionRow:
+    """A row whose epoch was chosen, at one code length: mAP of the chosen and of the last epoch, means over seeds.
+
+    ``epochs``: by seed, the chosen one of how many. ``slice``: what it was chosen on.
+    """
+
+    label: str
+    slug: str
+    colour: str
+    bits: int
+    selected_on_test: bool
+    epochs: str
+    seeds: int
+    chosen: str
+    last: str
+    gain: str
+    slice: str
 
 
-def table(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a line per code length of rows whose epoch was chosen: epochs, and mAP@20 of the chosen and the last."""
-    found = []
+def section(group: Group, context: PageContext) -> list[SelectionRow] | None:
+    """Return the section of a dataset; None where no epoch was chosen."""
+    return table(group, context.methods) or None
+
+
+def table(group: Group, methods: Sequence[str]) -> list[SelectionRow]:
+    """Return a line per code length of each row whose epoch was chosen."""
+    rows = []
     for row in group.rows:
         for bits in group.bits:
             pairs = _pairs(row, bits)
@@ -25,20 +47,21 @@ def table(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
                 continue
             chosen, last = tables.average([c for _, c, _ in pairs]), tables.average([b for _, _, b in pairs])
             records = [record for record, _, _ in pairs]
-            found.append({
-                "label": row.label, "slug": row.slug, "bits": bits, "peeked": row.peeked,
-                "colour": style.look(row.method, methods).variable,
-                "epochs": ", ".join(_epoch(record) for record in records), "seeds": len(records),
-                "chosen": style.rounded(chosen), "last": style.rounded(last), "gain": _signed(chosen - last),
-                "slice": _slice(records[0]),
-            })  # fmt: skip
-    return found
+            rows.append(
+                SelectionRow(
+                    label=row.label, slug=row.slug, colour=style.look(row.method, methods).variable, bits=bits,
+                    selected_on_test=row.selected_on_test, epochs=", ".join(_epoch(record) for record in records),
+                    seeds=len(records), chosen=style.rounded(chosen), last=style.rounded(last),
+                    gain=_signed(chosen - last), slice=_slice(records[0]),
+                )
+            )  # fmt: skip
+    return rows
 
 
 def warnings(group: Group, row: Row) -> list[str]:
     """Return a sentence on a row whose epoch was chosen on the test queries, and none on another."""
     gains = []
-    for bits in group.bits if row.peeked else []:
+    for bits in group.bits if row.selected_on_test else []:
         pairs = _pairs(row, bits)
         if pairs:
             gain = tables.average([chosen - last for _, chosen, last in pairs])
@@ -47,37 +70,36 @@ def warnings(group: Group, row: Row) -> list[str]:
         return []
     return [
         f"{row.label} on {group.label}: comparable with no row whose epoch was not chosen so. Over the last epoch it "
-        f"gained, in mAP@{CUT}, {', '.join(gains)}."
+        f"gained, in mAP@{HEADLINE_K}, {', '.join(gains)}."
     ]
 
 
 def _pairs(row: Row, bits: int) -> list[tuple[Record, float, float]]:
-    """Return the records of which both numbers are known: mAP of the chosen epoch and of the last."""
-    key = style.metric_key("map", CUT)
-    found = []
+    """Return the records that hold both numbers: mAP of the chosen epoch and of the last."""
+    key = style.metric_key("map", HEADLINE_K)
+    pairs = []
     for record in row.done(bits):
-        held = (record.selection or {}).get("last") or {}
-        chosen = style.number(record.metrics[PRESET].metrics.get(key)) if PRESET in record.metrics else None
-        last = style.number(held.get("metrics", {}).get(PRESET, {}).get(key))
+        final = (record.selection or {}).get("last") or {}
+        chosen = style.number(record.metrics[FIELD].metrics.get(key)) if FIELD in record.metrics else None
+        last = style.number(final.get("metrics", {}).get(FIELD, {}).get(key))
         if chosen is not None and last is not None:
-            found.append((record, chosen, last))
-    return found
+            pairs.append((record, chosen, last))
+    return pairs
 
 
 def _epoch(record: Record) -> str:
-    held = record.selection or {}
-    return f"{style.count(held.get('epoch'))} of {style.count((held.get('last') or {}).get('epoch'))}"
+    selection = record.selection or {}
+    return f"{style.count(selection.get('epoch'))} of {style.count((selection.get('last') or {}).get('epoch'))}"
 
 
 def _slice(record: Record) -> str:
-    held = (record.selection or {}).get("slice")
-    if not held:
+    held_out = (record.selection or {}).get("slice")
+    if not held_out:
         return "the test queries"
-    return (
-        f"{style.count(held.get('queries'))} held-out training videos in {style.count(held.get('database'))}, "
-        f"{style.count(held.get('relevant'))} nearest relevant"
-    )
+    videos, database, relevant = (style.count(held_out.get(key)) for key in ("queries", "database", "relevant"))
+    return f"{videos} held-out training videos in {database}, {relevant} nearest relevant"
 
 
 def _signed(value: float) -> str:
-    return f"{round(value, style.DECIMALS) + 0.0:+.{style.DECIMALS}f}".replace("-", "−")
+    """Return a gain with its sign; one that rounds to 0 is positive."""
+    return style.difference(round(value, style.DECIMALS) + 0.0)

@@ -20,9 +20,9 @@ from reports.matrix import Group
 
 @dataclass
 class Stored:
-    """Files of a results folder; each is read when it is asked for, and None stands for what is absent or damaged.
+    """Files of a results folder, read on demand; None stands for a file that is absent or damaged.
 
-    ``folders`` maps a record's ``place``, dataset and key, to its cell folder.
+    ``folders``: by the ``place`` of a record, its dataset and key, where it lies.
     """
 
     results: Path
@@ -31,22 +31,22 @@ class Stored:
 
     def codes(self, record: Record) -> dict[str, Codes] | None:
         """Return the cell's codes of ``database`` and ``query``."""
-        place = self.folders.get(record.place)
-        if place is None:
+        folder = self.folders.get(record.place)
+        if folder is None:
             return None
         try:
-            found = read_codes(place / CODES)
+            codes = read_codes(folder / CODES)
         except Unreadable:
             return None
-        return found if {"database", "query"} <= set(found) else None
+        return codes if {"database", "query"} <= set(codes) else None
 
     def precisions(self, record: Record, preset: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Return the cut-offs (K,) int64 and the AP of every query, (queries, K + 1) float64, last at full depth."""
-        place = self.folders.get(record.place)
-        if place is None:
+        folder = self.folders.get(record.place)
+        if folder is None:
             return None
         try:
-            arrays = read_arrays(place / QUERIES, ["k", f"ap_{preset}"])
+            arrays = read_arrays(folder / QUERIES, ["k", f"ap_{preset}"])
             cuts, table = arrays["k"], np.array(arrays[f"ap_{preset}"], np.float64)
         except (Unreadable, ValueError, TypeError):
             return None
@@ -54,20 +54,20 @@ class Stored:
 
     def robustness(self, record: Record) -> Robustness | str:
         """Return what was measured of a record's perturbed queries, or why there is nothing that belongs to it."""
-        place = self.folders.get(record.place)
-        found = robustness_file.read(place, record.key) if place else "its folder is not known"
-        if isinstance(found, str):
-            return found
+        folder = self.folders.get(record.place)
+        robustness = robustness_file.read(folder, record.key) if folder else "its folder is not known"
+        if isinstance(robustness, str):
+            return robustness
         for preset, measured in record.metrics.items():
-            for name, value in found.clean.get(preset, {"map": float("nan")}).items():
-                known = measured.metrics.get(name)
-                if not isinstance(known, (int, float)) or not abs(known - value) <= AGREE:
+            for name, value in robustness.clean.get(preset, {"map": float("nan")}).items():
+                recorded = measured.metrics.get(name)
+                if not isinstance(recorded, (int, float)) or not abs(recorded - value) <= AGREE:
                     return f"{robustness_file.FILE} is of codes that were replaced since"
-        return found
+        return robustness
 
-    def perturbed_precisions(self, record: Record, found: Robustness, preset: str) -> np.ndarray | None:
-        """Return AP of every query, (queries, 1 + conditions) float64, clean first; None where it is not at hand."""
-        table = robustness_file.read_precisions(self.folders[record.place], found, preset)
+    def perturbed_precisions(self, record: Record, robustness: Robustness, preset: str) -> np.ndarray | None:
+        """Return AP of every query, (queries, 1 + conditions) float64, clean first; None without a sound file."""
+        table = robustness_file.read_precisions(self.folders[record.place], robustness, preset)
         return None if isinstance(table, str) else table
 
     def facts(self, group: Group) -> Facts | None:

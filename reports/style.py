@@ -19,7 +19,7 @@ NOTHING = "—"
 
 INK, GRID = "#1a1a1a", "#d4d4d4"
 PALETTE = ("#0072b2", "#c84e00", "#007f5f", "#9b3f86", "#a87400", "#444444", "#1b8ea3", "#7a1f3d", "#6a55c9", "#5b7d00")
-"""Ten colours, each at least 3:1 against white; ours, after Okabe and Ito's colour-blind safe set."""
+"""Ten colours, each at least 3:1 against white; our choice, after Okabe and Ito's colour-blind safe set."""
 
 DARK = ("#5db2ec", "#ff8a4c", "#3fc79a", "#dd8fcb", "#e0b040", "#c4c4c4", "#62d5e8", "#f08fa9", "#b3a4ff", "#b4d455")
 """The same colours for a dark ground."""
@@ -31,7 +31,7 @@ LENGTHS_DARK = ("#31688c", "#4f9fd0", "#9fd0f0", "#e6f4ff")
 CLASS_COLOURS = (
     "#68118e", "#289ec5", "#f55d90", "#872f0c", "#4b830a", "#4d3ad1", "#ab57ea", "#9d9714", "#0e5541", "#c24b73",
 )  # fmt: skip
-"""Ten colours of classes, each at least 3:1 against white; ours, chosen by search for the largest least distance of any
+"""Ten colours of classes, each at least 3:1 against white; our choice, by search for the largest least distance of any
 two as seen with normal and with three kinds of colour-deficient sight. Those at odd places are drawn hollow."""
 
 CLASS_DARK = (
@@ -104,37 +104,47 @@ def rounded(value: float | None, decimals: int = DECIMALS) -> str:
     return NOTHING if value is None else f"{value:.{decimals}f}"
 
 
+def plus_minus(deviation: float | None, decimals: int = DECIMALS) -> str:
+    """Return a deviation with its sign ±, or nothing where there is none."""
+    return "" if deviation is None else f"±{rounded(deviation, decimals)}"
+
+
+def difference(value: float) -> str:
+    """Return a rounded difference with its sign."""
+    return f"{value:+.{DECIMALS}f}".replace("-", "−")
+
+
 def count(value: Any) -> str:
-    """Return a count with thousands apart."""
-    found = number(value)
-    return NOTHING if found is None else f"{found:,.0f}".replace(",", "\u202f")
+    """Return a count with its thousands set apart."""
+    finite = number(value)
+    return NOTHING if finite is None else f"{finite:,.0f}".replace(",", "\u202f")
 
 
 def seconds(value: Any) -> str:
     """Return a duration."""
-    found = number(value)
-    if found is None:
+    finite = number(value)
+    if finite is None:
         return NOTHING
-    if found < 100:
-        return f"{found:.1f} s" if found >= 1 else f"{found:.3f} s"
-    return f"{found / 60:.1f} min" if found < 7200 else f"{found / 3600:.1f} h"
+    if finite < 100:
+        return f"{finite:.1f} s" if finite >= 1 else f"{finite:.3f} s"
+    return f"{finite / 60:.1f} min" if finite < 7200 else f"{finite / 3600:.1f} h"
 
 
 def duration(value: Any) -> str:
     """Return a budget of time, exactly, in the largest unit of which it is a whole number."""
-    found = number(value)
-    if found is None:
+    finite = number(value)
+    if finite is None:
         return NOTHING
-    size, unit = next((pair for pair in ((3600, "h"), (60, "min")) if found % pair[0] == 0), (1, "s"))
-    return f"{found / size:.15g} {unit}"
+    size, unit = next((pair for pair in ((3600, "h"), (60, "min")) if finite % pair[0] == 0), (1, "s"))
+    return f"{finite / size:.15g} {unit}"
 
 
 def memory(value: Any) -> str:
     """Return bytes in binary units."""
-    found = number(value)
-    if not found:
+    finite = number(value)
+    if not finite:
         return NOTHING
-    return f"{found / 2**30:.2f} GiB" if found >= 2**30 else f"{found / 2**20:.0f} MiB"
+    return f"{finite / 2**30:.2f} GiB" if finite >= 2**30 else f"{finite / 2**20:.0f} MiB"
 
 
 def cut_label(cut: int | None) -> str:
@@ -169,6 +179,17 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return one_line(", ".join(f"{key} {setting(value)}" for key, value in settings.items()), limit=120)
 
 
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested settings as (dotted key, text) in key order."""
+    lines: list[tuple[str, str]] = []
+    for key, value in sorted(settings.items()):
+        if isinstance(value, Mapping) and value:
+            lines += flat_settings(value, f"{prefix}{key}.")
+        else:
+            lines.append((f"{prefix}{key}", one_line(setting(value))))
+    return lines
+
+
 def slug(*parts: object) -> str:
     """Return words joined for a file name or an anchor: lower-case letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(map(str, parts)).lower()).strip("-") or "x"
@@ -176,9 +197,9 @@ def slug(*parts: object) -> str:
 
 def protocol_text(protocol: Mapping[str, Any], self_retrieval: bool) -> str:
     """Return the options of a protocol in words; self-matches only where queries are the database."""
-    said = [
+    sentences = [
         OPTION_TEXT.get((key, str(value)), f"{key} {value}") for key, value in protocol.items() if key != "self_match"
     ]
     if self_retrieval and "self_match" in protocol:
-        said.append(SELF_TEXT.get(str(protocol["self_match"]), f"self_match {protocol['self_match']}"))
-    return "; ".join(said)
+        sentences.append(SELF_TEXT.get(str(protocol["self_match"]), f"self_match {protocol['self_match']}"))
+    return "; ".join(sentences)

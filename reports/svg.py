@@ -23,7 +23,7 @@ STYLE = re.compile(r' style="([^"]*)"')
 
 
 @dataclass
-class Wardrobe:
+class Stylesheet:
     """What the inline figures of a page share: style ``rules`` by class name, and the number of ``figures`` so far."""
 
     rules: dict[str, str] = field(default_factory=dict)
@@ -34,33 +34,34 @@ class Wardrobe:
         return "".join(f".{name}{{{rule}}}\n" for name, rule in sorted(self.rules.items()))
 
 
-def inline(svg: bytes, described_by: str, wardrobe: Wardrobe, room: float = 0.0) -> str:
+def inline(svg: bytes, described_by: str, stylesheet: Stylesheet, legend_height: float = 0.0) -> str:
     """Return the SVG as an element of a page: no prolog, no namespaces, no references but to itself.
 
     ``described_by`` is the id of the text that says what is shown.
-    ``room`` is the height of the legend in inches, which is cut off. What belongs to a row carries ``data-series``.
-    Styles become classes whose rules are added to ``wardrobe``; lines, which end at the axes, are not clipped.
+    ``legend_height``: inches of the legend at the bottom, which is cut off.
+    What belongs to a row carries ``data-series``.
+    Styles become classes whose rules are added to ``stylesheet``; lines, which end at the axes, are not clipped.
     """
     text = svg.decode("utf-8")
     text = text[text.index("<svg") :]
     head, body = text.split(">", 1)
-    if room:
-        head, body = _shortened(head, room * POINTS), _without_legend(body)
+    if legend_height:
+        head, body = _shortened(head, legend_height * POINTS), _without_legend(body)
     body = OWNER.sub(r' data-series="\1"', body)
     head = re.sub(r'\s(xmlns(:xlink)?|version|width|height)="[^"]*"', "", head)
     head = head.replace("<svg", f'<svg role="img" aria-labelledby="{described_by}"', 1)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<defs>\s*<style.*?</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r"\s*\n\s*", "\n", body.replace("xlink:href", "href"))
     body = LINES.sub(r"\1", body)
-    wardrobe.figures += 1
-    body = _own_ids(body, f"f{wardrobe.figures}")
+    stylesheet.figures += 1
+    body = _own_ids(body, f"f{stylesheet.figures}")
     body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
     body = re.sub(r' d="([^"]*)"', _short_path, body)
     body = re.sub(r' (x|y)="(-?[\d.]+)"', lambda m: f' {m[1]}="{float(m[2]):.1f}"', body)
     body = USES.sub(_style_once, body)
     body = re.sub(r"(font-size: [\d.]+px|font: [\d.]+px)[^;\"]*(; font-family: [^;\"]*)?", _size_only, body)
     body = GROUND.sub("", body)
-    body = STYLE.sub(lambda m: _dressed(m[1], wardrobe.rules), _page_colours(_without_idle_groups(body)))
+    body = STYLE.sub(lambda m: _as_class(m[1], stylesheet.rules), _page_colours(_without_idle_groups(body)))
     return f"{head}>{body}".strip()
 
 
@@ -81,7 +82,7 @@ def _without_legend(body: str) -> str:
     return body
 
 
-def _dressed(style_text: str, rules: dict[str, str]) -> str:
+def _as_class(style_text: str, rules: dict[str, str]) -> str:
     """Return the class that stands for a style, and add its rule."""
     name = "s" + hashlib.blake2b(style_text.encode(), digest_size=3).hexdigest()
     rules[name] = style_text
@@ -94,17 +95,17 @@ def _short_path(match: re.Match[str]) -> str:
     if not steps or set(re.findall(r"[A-Za-z]", match[1])) - set("MLz"):
         short = SPARE.sub(r"\1", " ".join(match[1].split()))
         return f' d="{short}"'
-    said: list[str] = []
+    pieces: list[str] = []
     at = (0, 0)
     for letter, x, y in steps:
         if letter == "z":
-            said.append("z")
+            pieces.append("z")
             continue
         to = round(float(x) * 10), round(float(y) * 10)
         move = to if letter == "M" else (to[0] - at[0], to[1] - at[1])
-        said.append(("M" if letter == "M" else "l") + _pair(*move))
+        pieces.append(("M" if letter == "M" else "l") + _pair(*move))
         at = to
-    path = "".join(said)
+    path = "".join(pieces)
     return f' d="{path}"'
 
 
@@ -135,16 +136,16 @@ def _size_only(match: re.Match[str]) -> str:
 
 def _without_idle_groups(text: str) -> str:
     """Remove groups that have no attribute."""
-    kept: list[str] = []
+    pieces: list[str] = []
     opened: list[bool] = []
     for piece in re.split(r"(<g(?: [^>]*)?>|</g>)", text):
         if piece.startswith("<g"):
             opened.append(piece != "<g>")
         if not re.fullmatch(r"<g(?: [^>]*)?>|</g>", piece) or opened[-1]:
-            kept.append(piece)
+            pieces.append(piece)
         if piece == "</g>":
             opened.pop()
-    return re.sub(r"\s*\n\s*", "\n", "".join(kept))
+    return re.sub(r"\s*\n\s*", "\n", "".join(pieces))
 
 
 def _page_colours(text: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
 from reports.matrix import NO_RECORD, Group, Row, fill_command
+from reports.table_formats import csv_text, exact
 
 Ends = Sequence[tuple[float | None, float | None]]
 
@@ -27,12 +25,12 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MapCell:
     """One cell as the page shows it; ``state`` is value or nan, or failed or missing for all columns of a code length.
 
-    ``place`` is best, second or empty; ``first`` marks the first column of a code length. ``found`` holds the numbers;
-    ``record`` is the key of the first record behind the cell; ``stale`` says that other code made one of them;
-    ``command`` fills a hole; ``interval`` holds the ends of the interval over queries.
+    ``place`` is best, second or empty; ``first`` marks the first column of a code length. ``numbers``: unrounded;
+    ``record``: key of the first record behind the cell; ``stale``: whether other code made one of them;
+    ``command``: fills a hole; ``interval``: its ends over queries.
     """
 
     state: str
@@ -43,11 +41,38 @@ class Cell:
     why: str = ""
     place: str = ""
     first: bool = False
-    found: Mean | None = None
+    numbers: Mean | None = None
     record: str = ""
     stale: bool = False
     command: str = ""
     interval: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def is_hole(self) -> bool:
+        """Return whether the cell stands for all columns of its code length, which has no numbers."""
+        return self.state in ("missing", "failed")
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """One row of the table; ``colour`` is a CSS variable."""
+
+    label: str
+    slug: str
+    colour: str
+    cells: tuple[MapCell, ...]
+    selected_on_test: bool
+
+
+@dataclass(frozen=True)
+class MapTable:
+    """The mAP table of a dataset under one protocol: ``cuts`` are headings, ``foot`` the ceiling of each column."""
+
+    bits: list[int]
+    cuts: list[str]
+    rows: list[MapRow]
+    seeds: int
+    foot: list[str]
 
 
 def values(records: Sequence[Record], preset: str, key: str) -> list[float | None]:
@@ -57,8 +82,8 @@ def values(records: Sequence[Record], preset: str, key: str) -> list[float | Non
 
 def mean(records: Sequence[Record], preset: str, key: str) -> Mean:
     """Return mean and sample deviation (n - 1) over the finite values; no deviation for fewer than two."""
-    found = [value for value in values(records, preset, key) if value is not None]
-    return Mean(*mean_deviation(found), len(found), len(records))
+    finite = [value for value in values(records, preset, key) if value is not None]
+    return Mean(*mean_deviation(finite), len(finite), len(records))
 
 
 def average(numbers: Sequence[float]) -> float:
@@ -67,22 +92,17 @@ def average(numbers: Sequence[float]) -> float:
 
 
 def no_ends(label: str, bits: int) -> Ends:
-    """Return intervals of a row for which none are known."""
+    """Return intervals of a row without any."""
     return [(None, None)] * len(style.CUTS)
 
 
-def table(
-    group: Group, preset: str, methods: Sequence[str], ends: Callable[[str, int], Ends] = no_ends
-) -> dict[str, Any]:
-    """Return the mAP table of a group: ``bits``, ``cuts``, ``rows`` of cells, and the ceiling as ``foot``.
-
-    ``ends`` is that of ``map_csv``.
-    """
+def table(group: Group, preset: str, methods: Sequence[str], ends: Callable[[str, int], Ends] = no_ends) -> MapTable:
+    """Return the mAP table of a group; ``ends`` is that of ``map_csv``."""
     marks = _places(group, preset)
     seeds = max((len(row.done(bits)) for row in group.rows for bits in group.bits), default=0)
     rows = []
     for row in group.rows:
-        cells = []
+        cells: list[MapCell] = []
         for bits in group.bits:
             if not row.done(bits):
                 cells.append(_hole(group, row, bits))
@@ -91,12 +111,10 @@ def table(
                 mark = marks.get((row.label, bits, cut), "")
                 cell = _cell(group, row, preset, bits, cut, mark, seeds, place == 0)
                 cells.append(replace(cell, interval=(_brief(interval[0]), _brief(interval[1]))))
-        look = style.look(row.method, methods)
-        rows.append({
-            "label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells, "peeked": row.peeked,
-        })  # fmt: skip
-    return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
-            "foot": _ceilings(group, preset)}  # fmt: skip
+        colour = style.look(row.method, methods).variable
+        rows.append(MapRow(row.label, row.slug, colour, tuple(cells), row.selected_on_test))
+    cuts = [style.cut_label(cut) for cut in style.CUTS]
+    return MapTable(group.bits, cuts, rows, seeds, _ceilings(group, preset))
 
 
 def _brief(value: float | None) -> float | None:
@@ -104,33 +122,37 @@ def _brief(value: float | None) -> float | None:
     return None if value is None else round(value, 5)
 
 
-def _hole(group: Group, row: Row, bits: int) -> Cell:
+def _hole(group: Group, row: Row, bits: int) -> MapCell:
     failed = row.failed(bits)
     if failed:
         reason = failed[0].failure.message if failed[0].failure else "no reason is recorded"
-        return Cell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
+        return MapCell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
     reasons = {style.one_line(c.get("reason") or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
     seeds = sorted({seed for b, seed in row.expected if b == bits} or {r.identity.seed for r in row.all})
     given = [str(c["command"]) for (b, _), c in row.expected.items() if b == bits and c.get("command")]
     command = given[0] if given else fill_command(group, row, [bits], seeds or group.seeds)
-    return Cell(
+    return MapCell(
         "missing", f"{style.NOTHING} not run", bits, why="; ".join(sorted(reasons - {NO_RECORD})), command=command
     )
 
 
-def _cell(group: Group, row: Row, preset: str, bits: int, cut: int | None, place: str, seeds: int, first: bool) -> Cell:
+def _cell(
+    group: Group, row: Row, preset: str, bits: int, cut: int | None, place: str, seeds: int, first: bool
+) -> MapCell:
     done, failed = row.done(bits), row.failed(bits)
-    found = mean(done, preset, style.metric_key("map", cut))
+    numbers = mean(done, preset, style.metric_key("map", cut))
     name, record, stale = style.cut_label(cut), done[0].key, any(r.key in group.stale for r in done)
-    if found.mean is None:
+    if numbers.mean is None:
         why = "the record holds no finite number here"
-        return Cell("nan", style.NOTHING, bits, name, why=why, first=first, record=record, stale=stale)
-    under = "" if found.deviation is None else f"±{style.rounded(found.deviation)}"
-    if found.n < seeds or found.n < found.records or failed:
-        under = f"{under} n={found.n}".strip()
-    said = [f"{found.records - found.n} of {found.records} seeds hold no finite number"] * (found.n < found.records)
-    why = "; ".join(said + [f"seed {r.identity.seed} failed" for r in failed])
-    return Cell("value", style.rounded(found.mean), bits, name, under, why, place, first, found, record, stale)
+        return MapCell("nan", style.NOTHING, bits, name, why=why, first=first, record=record, stale=stale)
+    under = style.plus_minus(numbers.deviation)
+    if numbers.n < seeds or numbers.n < numbers.records or failed:
+        under = f"{under} n={numbers.n}".strip()
+    lost = numbers.records - numbers.n
+    reasons = [f"{lost} of {numbers.records} seeds hold no finite number"] if lost else []
+    why = "; ".join(reasons + [f"seed {r.identity.seed} failed" for r in failed])
+    text = style.rounded(numbers.mean)
+    return MapCell("value", text, bits, name, under, why, place, first, numbers, record, stale)
 
 
 def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]:
@@ -138,29 +160,34 @@ def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]
 
     A row whose epoch was chosen on the test queries is not compared.
     """
+    rows = [row for row in group.rows if not row.selected_on_test]
     marks: dict[tuple[str, int, int | None], str] = {}
     for bits in group.bits:
         for cut in style.CUTS:
-            key = style.metric_key("map", cut)
-            found = {row.label: mean(row.done(bits), preset, key).mean for row in group.rows if not row.peeked}
-            numbers = {label: value for label, value in found.items() if value is not None}
-            if len(numbers) < 2:
-                continue
-            for place, value in zip(("best", "second"), sorted(set(numbers.values()), reverse=True), strict=False):
-                marks |= {(label, bits, cut): place for label, found_ in numbers.items() if found_ == value}
-            if sum(marks.get((label, bits, cut)) == "best" for label in numbers) > 1:
-                marks = {at: p for at, p in marks.items() if (at[1:] != (bits, cut) or p == "best")}
+            means = {row.label: mean(row.done(bits), preset, style.metric_key("map", cut)).mean for row in rows}
+            column = _marked({label: value for label, value in means.items() if value is not None})
+            marks |= {(label, bits, cut): place for label, place in column.items()}
     return marks
+
+
+def _marked(column: dict[str, float]) -> dict[str, str]:
+    """Return the places of a column by label; where two share the first there is no second."""
+    ordered = sorted(set(column.values()), reverse=True)
+    if len(column) < 2:
+        return {}
+    best = [label for label, value in column.items() if value == ordered[0]]
+    second = [label for label, value in column.items() if len(best) == 1 and value == ordered[1]]
+    return {**dict.fromkeys(best, "best"), **dict.fromkeys(second, "second")}
 
 
 def _ceilings(group: Group, preset: str) -> list[str]:
     """Return the best mAP any ranking could reach per column, from a finished record; it depends on the labels only."""
     done = [record for row in group.rows for record in row.records]
-    row = []
+    ceilings = []
     for cut in style.CUTS:
-        found = [value for value in values(done, preset, style.metric_key("ceiling", cut)) if value is not None]
-        row.append(style.rounded(found[0]) if found else style.NOTHING)
-    return row * len(group.bits)
+        finite = [value for value in values(done, preset, style.metric_key("ceiling", cut)) if value is not None]
+        ceilings.append(style.rounded(finite[0]) if finite else style.NOTHING)
+    return ceilings * len(group.bits)
 
 
 def map_csv(group: Group, preset: str, ends: Callable[[str, int], Ends] = no_ends) -> str:
@@ -176,14 +203,14 @@ def map_csv(group: Group, preset: str, ends: Callable[[str, int], Ends] = no_end
             done = row.done(bits)
             state = "done" if done else "failed" if row.failed(bits) else "not run"
             for cut, (low, high) in zip(style.CUTS, ends(row.label, bits), strict=True):
-                found = mean(done, preset, style.metric_key("map", cut))
+                numbers = mean(done, preset, style.metric_key("map", cut))
                 lines.append([
                     group.name, group.fingerprint, preset, row.label, row.method, row.variant, bits,
-                    "full" if cut is None else cut, _exact(found.mean), _exact(found.deviation), found.n,
+                    "full" if cut is None else cut, exact(numbers.mean), exact(numbers.deviation), numbers.n,
                     " ".join(str(r.identity.seed) for r in done), state,
-                    _exact(low), _exact(high),
+                    exact(low), exact(high),
                 ])  # fmt: skip
-    return write_csv(head, lines)
+    return csv_text(head, lines)
 
 
 def records_csv(groups: Sequence[Group]) -> str:
@@ -197,12 +224,12 @@ def records_csv(groups: Sequence[Group]) -> str:
     lines = []
     for group, row, record in rows:
         identity = record.identity
-        held = {f"{p}.{key}": value for p, m in record.metrics.items() for key, value in m.metrics.items()}
+        metrics = {f"{p}.{key}": value for p, m in record.metrics.items() for key, value in m.metrics.items()}
         lines.append([
             group.name, group.fingerprint, row.label, identity.method, identity.variant, identity.bits, identity.seed,
-            record.status, record.key, *(_exact(style.number(held.get(name))) for name in names),
+            record.status, record.key, *(exact(style.number(metrics.get(name))) for name in names),
         ])  # fmt: skip
-    return write_csv(head, lines)
+    return csv_text(head, lines)
 
 
 def learning_csv(group: Group) -> str:
@@ -212,23 +239,10 @@ def learning_csv(group: Group) -> str:
     lines = [
         [
             group.name, group.fingerprint, row.label, row.method, row.variant, r.identity.bits, r.identity.seed,
-            point.get("epoch"), _exact(style.number(point.get("seconds"))), preset, cut or "full",
-            _exact(style.number(maps.get(style.metric_key("map", cut)))),
+            point.get("epoch"), exact(style.number(point.get("seconds"))), preset, cut or "full",
+            exact(style.number(maps.get(style.metric_key("map", cut)))),
         ]
         for row in group.rows for r in row.records for point in r.training.curve
         for preset, maps in point.get("metrics", {}).items() for cut in style.CUTS
     ]  # fmt: skip
-    return write_csv(head, lines) if lines else ""
-
-
-def write_csv(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    """Return CSV text; lines end with a line feed alone."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(lines)
-    return out.getvalue()
-
-
-def _exact(value: float | None) -> str:
-    return "" if value is None else repr(value)
+    return csv_text(head, lines) if lines else ""

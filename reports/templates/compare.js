@@ -9,8 +9,8 @@ const Compare = (() => {
   const signed = (value) => `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(3)}`;
   const chance = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
 
-  function select(held, word, place) {
-    const options = Object.entries(held.labels).map(([slug, label]) => make("option", { value: slug, textContent: label }));
+  function select(data, word, place) {
+    const options = Object.entries(data.labels).map(([slug, label]) => make("option", { value: slug, textContent: label }));
     const field = make("select", {}, make("option", { value: "", textContent: "choose" }), ...options);
     field.addEventListener("change", () => {
       const pair = [...(View.state.compare.length === 2 ? View.state.compare : ["", ""])];
@@ -25,7 +25,7 @@ const Compare = (() => {
   }
 
   // A pair is stored once, row i less row j; the other way round signs and ends change place.
-  function found(length, [first, second]) {
+  function findPair(length, [first, second]) {
     const [i, j] = [length.rows.indexOf(first), length.rows.indexOf(second)];
     const turned = (values) => values.map((value) => -value);
     const [there, back] = [length.pairs[`${i},${j}`], length.pairs[`${j},${i}`]];
@@ -33,14 +33,14 @@ const Compare = (() => {
     return back && { difference: turned(back[0]), low: turned(back[2]), high: turned(back[1]), adjusted: back[3] };
   }
 
-  function table({ held, about }, pair) {
+  function table({ data, about }, pair) {
     const out = View.filter();
-    const at = held.cuts.map((cut, place) => ({ cut, place })).filter(({ cut }) => !out({ k: cut }));
+    const at = data.cuts.map((cut, place) => ({ cut, place })).filter(({ cut }) => !out({ k: cut }));
     const cut = ({ cut: name }) => make("th", { scope: "col", textContent: name === "full" ? "full" : `@${name}` });
     const head = make("tr", {}, make("th", { scope: "col", textContent: "bits" }), ...at.map(cut));
     const body = make("tbody");
-    for (const [bits, length] of Object.entries(held.bits)) {
-      const numbers = out({ bits }) ? null : found(length, pair);
+    for (const [bits, length] of Object.entries(data.bits)) {
+      const numbers = out({ bits }) ? null : findPair(length, pair);
       if (!numbers) continue;
       const cells = at.map(({ place }) => make(
         "td", {}, make(numbers.adjusted[place] < 0.05 ? "strong" : "span", { textContent: signed(numbers.difference[place]) }),
@@ -49,7 +49,7 @@ const Compare = (() => {
       ));
       body.append(make("tr", {}, make("th", { scope: "row", textContent: bits }), ...cells));
     }
-    const [first, second] = pair.map((slug) => held.labels[slug]);
+    const [first, second] = pair.map((slug) => data.labels[slug]);
     const words = `mAP of ${first} less mAP of ${second}, ${about}; 95 % interval of the difference over queries; p of the paired permutation test, `
       + "adjusted by Holm's method for all pairs of this page's table. Bold: p below 0.05.";
     const caption = make("caption", {}, make("span", { textContent: words }));
@@ -61,20 +61,20 @@ const Compare = (() => {
   function apply() {
     const pair = View.state.compare;
     for (const form of forms) {
-      const known = pair.length === 2 && pair.every((slug) => form.held.labels[slug]);
-      if (known) form.fields.forEach((field, place) => { field.value = pair[place]; });
+      const complete = pair.length === 2 && pair.every((slug) => form.data.labels[slug]);
+      if (complete) form.fields.forEach((field, place) => { field.value = pair[place]; });
       if (!pair.length) form.fields.forEach((field) => { field.value = ""; });
-      form.result.replaceChildren(...(known ? [table(form, pair)] : []));
+      form.result.replaceChildren(...(complete ? [table(form, pair)] : []));
     }
   }
 
   function start() {
     for (const element of document.querySelectorAll("form.pair")) {
-      const held = JSON.parse(element.parentElement.querySelector("script.pairwise").textContent);
+      const data = JSON.parse(element.parentElement.querySelector("script.pairwise").textContent);
       const about = element.parentElement.querySelector("table.map").closest(".scroll").getAttribute("aria-label").replace("mAP of ", "");
-      const choices = [select(held, "Compare", 0), select(held, "with", 1)];
+      const choices = [select(data, "Compare", 0), select(data, "with", 1)];
       const result = make("div");
-      forms.push({ element, held, about, result, fields: choices.map((choice) => choice.field) });
+      forms.push({ element, data, about, result, fields: choices.map((choice) => choice.field) });
       element.append(...choices.map((choice) => choice.label));
       element.after(result);
       element.hidden = false;

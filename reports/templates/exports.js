@@ -41,7 +41,7 @@ const Exports = (() => {
       const name = `${bits} bits mAP${cut === "full" ? "" : `@${cut}`}`;
       return [name, ...extra.map(([word]) => `${name} ${word}`)];
     })];
-    const lines = rows.map(({ label, cells: held }) => [label, ...held.flatMap((cell) => [cell.hole ?? cell.v ?? "", ...extra.map(([, key]) => cell[key] ?? "")])]);
+    const lines = rows.map(({ label, cells: entries }) => [label, ...entries.flatMap((cell) => [cell.hole ?? cell.v ?? "", ...extra.map(([, key]) => cell[key] ?? "")])]);
     lines.push(["ceiling", ...foot.flatMap((text) => [text, ...extra.map(() => "")])]);
     return [head, ...lines].map((line) => line.map(csvText).join(",")).join("\n") + "\n";
   }
@@ -57,8 +57,8 @@ const Exports = (() => {
       return rule;
     }).join(" "));
     lines.push(`method & ${columns.map(({ cut }) => (cut === "full" ? "mAP" : `@${cut}`)).join(" & ")} \\\\`, "\\midrule");
-    for (const { label, cells: held } of rows) {
-      const parts = held.flatMap((cell, place) => latexCell(cell, columns, place));
+    for (const { label, cells: entries } of rows) {
+      const parts = entries.flatMap((cell, place) => latexCell(cell, columns, place));
       lines.push(`${[latexText(label), ...parts].join(" & ")} \\\\`);
     }
     lines.push("\\midrule", `${["ceiling", ...foot.map(latexText)].join(" & ")} \\\\`, "\\bottomrule", "\\end{tabular}");
@@ -80,7 +80,7 @@ const Exports = (() => {
       return `${marked} ${cell.under}`.trim();
     };
     const lines = [about, "", piped(["method", ...columns.map(({ bits, cut }) => `${bits} bits ${cutName(cut)}`)]), piped(["---", ...columns.map(() => "---:")])];
-    for (const { label, cells: held } of rows) lines.push(piped([label, ...held.map(text)]));
+    for (const { label, cells: entries } of rows) lines.push(piped([label, ...entries.map(text)]));
     lines.push(piped(["ceiling", ...foot]));
     return lines.join("\n") + "\n";
   }

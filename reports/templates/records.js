@@ -13,8 +13,8 @@ const Records = (() => {
   }
 
   function unrounded(row, where) {
-    const held = row.dataset.values.split(";").find((part) => part.startsWith(`${where.preset}:`));
-    return held?.slice(where.preset.length + 1).split(",")[where.at] || "no finite number";
+    const maps = row.dataset.values.split(";").find((part) => part.startsWith(`${where.preset}:`));
+    return maps?.slice(where.preset.length + 1).split(",")[where.at] || "no finite number";
   }
 
   // The settings of a row are on the page once; a record's card shows them in place of the link to them.
@@ -28,26 +28,26 @@ const Records = (() => {
 
   function entry(row, where) {
     const [method, bits, seed, state, epochs, steps, training, speed, memory, commit, environment, key] = [...row.cells].map((cell) => cell.textContent);
-    const part = make("section");
-    part.append(make("h3", `Seed ${seed}${state === "done" ? "" : `, ${state}`}`));
+    const section = make("section");
+    section.append(make("h3", `Seed ${seed}${state === "done" ? "" : `, ${state}`}`));
     const facts = make("dl", "", "pairs");
     const add = (name, text) => facts.append(make("dt", name), make("dd", text));
     if (where) add(`mAP${where.cut === "full" ? "" : `@${where.cut}`}, ${where.preset}`, unrounded(row, where));
     add("commit", commit);
     add("work", `${epochs} epochs, ${steps} steps; training ${training}; encoding ${speed} videos/s; memory ${memory}`);
-    part.append(facts);
+    section.append(facts);
     const more = row.nextElementSibling?.querySelector("dl");
-    if (more) part.append(whole(more.cloneNode(true)));
+    if (more) section.append(whole(more.cloneNode(true)));
     const around = document.getElementById(`e-${environment}`)?.querySelector("dl");
     if (around) {
       const details = make("details");
       details.append(make("summary", `Environment ${environment}`), around.cloneNode(true));
-      part.append(details);
+      section.append(details);
     }
     const link = Object.assign(make("a", `Record ${key} in the list`), { href: `#r-${key}` });
     link.addEventListener("click", () => dialog.close());
-    part.append(link);
-    return { part, title: `${method}, ${bits} bits` };
+    section.append(link);
+    return { section, title: `${method}, ${bits} bits` };
   }
 
   function show(row, where = null) {
@@ -55,7 +55,7 @@ const Records = (() => {
     const rows = [...document.querySelectorAll("tr[data-cell]")].filter((other) => other.dataset.cell === row.dataset.cell);
     const entries = rows.map((other) => entry(other, where));
     document.getElementById("record-title").textContent = `${entries[0].title} on ${group}`;
-    document.getElementById("record-body").replaceChildren(...entries.map((item) => item.part));
+    document.getElementById("record-body").replaceChildren(...entries.map((item) => item.section));
     dialog.showModal();
     dialog.scrollTop = 0;
   }

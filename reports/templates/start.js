@@ -1,4 +1,4 @@
 if (View.start()) {
-  for (const part of [Tables, Exports, Figures, Compare, Records]) part.start();
+  for (const module of [Tables, Exports, Figures, Compare, Records]) module.start();
   View.changed();
 }

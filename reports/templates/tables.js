@@ -12,8 +12,8 @@ const Tables = (() => {
       element.classList.toggle("gone", out(element.dataset));
     }
     for (const article of document.querySelectorAll("article[data-method]")) {
-      const parts = [...article.querySelectorAll("[data-row]")];
-      article.classList.toggle("gone", parts.length > 0 && !parts.some(shown));
+      const rows = [...article.querySelectorAll("[data-row]")];
+      article.classList.toggle("gone", rows.length > 0 && !rows.some(shown));
     }
     for (const table of all()) {
       for (const wide of table.querySelectorAll("thead th[colspan], td.hole")) {
@@ -28,7 +28,7 @@ const Tables = (() => {
     }
   }
 
-  // The first shown column of a code length carries the line that parts it from the one before.
+  // The first shown column of a code length carries the line that separates it from the one before.
   function edge(row) {
     let last = null;
     for (const cell of row.cells) {
@@ -67,7 +67,7 @@ const Tables = (() => {
   function mark() {
     for (const table of all()) {
       for (const cell of table.querySelectorAll("tr.gone > td[data-v]")) place(cell, "");
-      const rows = [...table.tBodies[0].rows].filter((row) => shown(row) && !row.classList.contains("peeked"));
+      const rows = [...table.tBodies[0].rows].filter((row) => shown(row) && !row.classList.contains("selected-on-test"));
       for (const head of table.querySelectorAll("thead th[data-k]")) {
         const cells = rows.map((row) => row.querySelector(`td[data-bits="${head.dataset.bits}"][data-k="${head.dataset.k}"]`)).filter((cell) => cell?.dataset.v);
         const [best, second] = [...new Set(cells.map(number))].sort((a, b) => b - a);
@@ -92,9 +92,9 @@ const Tables = (() => {
     for (const cell of document.querySelectorAll("table.map td[data-v]")) {
       let small = cell.querySelector("small");
       if (!under.has(cell)) under.set(cell, small?.textContent ?? "");
-      const kept = under.get(cell).match(/stale|n=\d+/g)?.join(" ") ?? "";
+      const rest = under.get(cell).match(/stale|n=\d+/g)?.join(" ") ?? "";
       const interval = cell.dataset.l ? `${Number(cell.dataset.l).toFixed(3)}– ${Number(cell.dataset.h).toFixed(3)}` : "no interval";
-      const text = { deviation: under.get(cell), interval: `${interval} ${kept}`.trim(), nothing: kept }[kind];
+      const text = { deviation: under.get(cell), interval: `${interval} ${rest}`.trim(), nothing: rest }[kind];
       if (!small && text) cell.append((small = document.createElement("small")));
       if (small) small.textContent = text;
     }

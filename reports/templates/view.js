@@ -12,20 +12,20 @@ const View = (() => {
   const complete = (name) => boxes(name).every((box) => box.checked);
 
   function read() {
-    const asked = new URLSearchParams(location.search);
+    const parameters = new URLSearchParams(location.search);
     for (const name of LISTS) {
-      const values = new Set((asked.get(name) ?? "").split(","));
+      const values = new Set((parameters.get(name) ?? "").split(","));
       if (boxes(name).some((box) => values.has(box.value))) for (const box of boxes(name)) box.checked = values.has(box.value);
     }
     for (const name of ["protocol", "under"]) {
-      const box = boxes(name).find((item) => item.value === asked.get(name));
+      const box = boxes(name).find((item) => item.value === parameters.get(name));
       if (box) box.checked = true;
     }
-    if (/^(method|\d+@(\d+|full))$/.test(asked.get("sort") ?? "")) state.sort = asked.get("sort");
-    state.order = asked.get("order") === "asc" ? "asc" : "desc";
-    const known = new Set(boxes("methods").map((box) => box.value));
-    state.hide = new Set((asked.get("hide") ?? "").split(",").filter((name) => known.has(name)));
-    state.compare = (asked.get("compare") ?? "").split(",").filter((name) => known.has(name)).slice(0, 2);
+    if (/^(method|\d+@(\d+|full))$/.test(parameters.get("sort") ?? "")) state.sort = parameters.get("sort");
+    state.order = parameters.get("order") === "asc" ? "asc" : "desc";
+    const slugs = new Set(boxes("methods").map((box) => box.value));
+    state.hide = new Set((parameters.get("hide") ?? "").split(",").filter((name) => slugs.has(name)));
+    state.compare = (parameters.get("compare") ?? "").split(",").filter((name) => slugs.has(name)).slice(0, 2);
   }
 
   function query() {
@@ -56,7 +56,7 @@ const View = (() => {
     for (const listener of listeners) listener();
   }
 
-  function keepOne(event) {
+  function keepOneChecked(event) {
     const box = event.target;
     if (box.type === "checkbox" && !chosen(box.name).size) box.checked = true;
     changed();
@@ -72,7 +72,7 @@ const View = (() => {
   }
 
   function say(text) {
-    const place = document.getElementById("said");
+    const place = document.getElementById("status");
     place.textContent = text;
     clearTimeout(say.timer);
     say.timer = setTimeout(() => { place.textContent = ""; }, 4000);
@@ -97,7 +97,7 @@ const View = (() => {
     form.hidden = false;
     read();
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("change", keepOne);
+    form.addEventListener("change", keepOneChecked);
     document.getElementById("all").addEventListener("click", all);
     document.getElementById("link").addEventListener("click", () => copy(new URL(address(), location.href).href, "link"));
     return true;
@@ -105,9 +105,9 @@ const View = (() => {
 
   // Whether what an element stands for is left out: its own data attributes say what it stands for.
   function filter() {
-    const kept = Object.fromEntries(LISTS.map((name) => [name, complete(name) ? null : chosen(name)]));
+    const shown = Object.fromEntries(LISTS.map((name) => [name, complete(name) ? null : chosen(name)]));
     const out = (set, value) => set !== null && value !== undefined && !set.has(value);
-    return (data) => out(kept.datasets, data.dataset) || out(kept.bits, data.bits) || out(kept.k, data.k) || out(kept.methods, data.row);
+    return (data) => out(shown.datasets, data.dataset) || out(shown.bits, data.bits) || out(shown.k, data.k) || out(shown.methods, data.row);
   }
 
   return { state, start, changed, radio, filter, say, copy, on: (listener) => listeners.push(listener) };

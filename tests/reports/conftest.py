@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from reports import page as report
-from tests.reports import browser
-from tests.reports.beside import codes, keep_facts, perturbed, png, put, without_pdf
-from tests.reports.driving import FILLED, RECORDS
-from tests.reports.fakes import store
+from tests.support import browser
+from tests.support.beside import codes, keep_facts, perturbed, png, put, without_pdf
+from tests.support.driving import FILLED, RECORDS
+from tests.support.fakes import store
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +18,8 @@ def chromium():
     path = browser.find()
     if path is None:
         if os.environ.get(browser.REQUIRED):
-            pytest.fail("no Chromium; 'python tests/reports/browser.py' installs one")
-        pytest.skip("no Chromium; 'python tests/reports/browser.py' installs one")
+            pytest.fail("no Chromium; 'python tests/support/browser.py' installs one")
+        pytest.skip("no Chromium; 'python tests/support/browser.py' installs one")
     with sync_api.sync_playwright() as started:
         running = started.chromium.launch(executable_path=path, args=browser.SWITCHES)
         yield running

@@ -10,13 +10,13 @@ import pytest
 from benchmark import record
 from benchmark.evaluation import statistics
 from benchmark.records.store import scan
-from reports import comparison, matrix, page, tables
+from reports import comparison, comparison_view, matrix, page, tables
 from reports.ranks import ranks
 from reports.stored import Stored
-from reports.style import CUTS, cut_label
-from tests.reports.beside import folder_of, measured, put
-from tests.reports.fakes import KS, full_matrix, make, store
-from tests.reports.test_page import Page
+from reports.style import CUTS
+from tests.support.beside import folder_of, measured, put
+from tests.support.fakes import KS, full_matrix, make, store
+from tests.support.pages import Page
 
 COLUMNS = [[*KS, None].index(cut) for cut in CUTS]
 AT_20 = CUTS.index(20)
@@ -46,41 +46,39 @@ def root(tmp_path_factory, pairs):
 @pytest.mark.parametrize("preset", ["field", "strict"])
 def test_numbers_are_those_of_direct_calls_with_seeds_averaged(root, pairs, preset):
     _, found = read(root, preset)
-    assert found["level"] == 0.95 and list(found["bits"]) == ["16", "64"]
+    assert [length.bits for length in found.lengths] == [16, 64]
     for bits in (16, 64):
-        length = found["bits"][str(bits)]
-        assert length["rows"] == ["ConMH", "ITQ", "LSH", "SH"] and length["absent"] == {}
-        assert length["cuts"] == [cut_label(cut) for cut in CUTS]
+        length = found.of(bits)
+        assert length.rows == ["ConMH", "ITQ", "LSH", "SH"] and length.absent == {}
         scores = {m: seeds_mean(pairs, m, bits, preset) for m in ("conmh", "itq", "lsh", "sh")}
         for place, table in enumerate(scores.values()):
             low, high = statistics.bootstrap_interval(table, seed=comparison.SEED)
-            assert length["mean"][place] == pytest.approx(table.mean(axis=0).tolist())
-            assert length["low"][place] == pytest.approx(low.tolist())
-            assert length["high"][place] == pytest.approx(high.tolist())
+            assert length.mean[place] == pytest.approx(table.mean(axis=0).tolist())
+            assert length.low[place] == pytest.approx(low.tolist())
+            assert length.high[place] == pytest.approx(high.tolist())
         held = list(scores.values())
-        assert list(length["pairs"]) == ["0,1", "0,2", "0,3", "1,2", "1,3", "2,3"]
-        for key, pair in length["pairs"].items():
-            i, j = map(int, key.split(","))
+        places = [(pair.first, pair.second) for pair in length.pairs]
+        assert places == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+        for pair in length.pairs:
+            i, j = pair.first, pair.second
             low, high = statistics.bootstrap_interval(held[i] - held[j], seed=comparison.SEED)
             p = statistics.paired_permutation(held[i] - held[j], seed=comparison.SEED)
             want = {"difference": (held[i] - held[j]).mean(axis=0), "low": low, "high": high, "p": p}
             for name, value in want.items():
-                assert pair[name] == pytest.approx(value.tolist(), abs=1e-12), (key, name)
-        family = np.array([pair["p"] for pair in length["pairs"].values()])
-        assert np.array([pair["adjusted"] for pair in length["pairs"].values()]) == pytest.approx(
-            statistics.holm(family)
-        )
+                assert getattr(pair, name) == pytest.approx(value.tolist(), abs=1e-12), (i, j, name)
+        family = np.array([pair.p for pair in length.pairs])
+        assert np.array([pair.adjusted for pair in length.pairs]) == pytest.approx(statistics.holm(family))
 
 
 def test_two_runs_are_equal_and_the_pages_data_is_rounded(root):
     group, found = read(root)
     assert read(root)[1] == found
-    brief = comparison.embedded(group, found)
+    brief = comparison_view.script_data(group, found)
     assert brief["labels"] == {"conmh": "ConMH", "itq": "ITQ", "lsh": "LSH", "sh": "SH"}
     assert brief["bits"]["16"]["rows"] == list(brief["labels"]) and brief["cuts"][-2:] == ["100", "full"]
-    exact, shown = found["bits"]["16"]["pairs"]["0,1"], brief["bits"]["16"]["pairs"]["0,1"]
+    exact, shown = found.of(16).pairs[0], brief["bits"]["16"]["pairs"]["0,1"]
     for values, name in zip(shown, ("difference", "low", "high", "adjusted"), strict=True):
-        assert values == [round(value, 4) for value in exact[name]]
+        assert values == [round(value, 4) for value in getattr(exact, name)]
     assert json.loads(json.dumps(brief)) == brief
 
 
@@ -93,9 +91,9 @@ def test_a_missing_or_damaged_or_foreign_file_leaves_its_row_out_and_says_so(tmp
     file["sh", 1].write_bytes(file["conmh", 1].read_bytes())
     put(root, measured("bth", 16, 1, n=41))
     _, found = read(root)
-    length = found["bits"]["16"]
-    assert length["rows"] == ["ConMH", "pcah"] and list(length["pairs"]) == ["0,1"]
-    assert length["absent"] == {
+    length = found.of(16)
+    assert length.rows == ["ConMH", "pcah"] and [(pair.first, pair.second) for pair in length.pairs] == [(0, 1)]
+    assert length.absent == {
         "ITQ": "seed 1: queries.npz is absent, unreadable or without this protocol",
         "LSH": "seed 0: queries.npz is absent, unreadable or without this protocol",
         "SH": "seed 1: queries.npz disagrees with the record's mAP, so it is of another run",
@@ -108,30 +106,31 @@ def test_files_without_a_cut_or_with_nan_are_told_apart(tmp_path):
     arrays |= {"k": np.array([5, 10, 20, 40, 60, 80, 99])}
     worse["ap_field"][3, 2] = np.nan
     _, found = read(put(tmp_path, (item, arrays), (other, worse)))
-    assert found["bits"]["16"]["absent"] == {
+    assert found.of(16).absent == {
         "ConMH": "seed 0: queries.npz lacks K = 100",
         "ITQ": "seed 0: queries.npz holds no finite numbers",
     }
-    assert found["bits"]["16"]["rows"] == []
+    assert found.of(16).rows == []
 
 
 def test_other_numbers_of_queries_and_other_protocols_make_no_pair(tmp_path):
     items = [measured("conmh"), measured("itq"), measured("lsh", n=50), measured("sh")]
     items[3][0].metrics["field"].protocol["denominator"] = "hits"
     _, found = read(put(tmp_path, *items))
-    length = found["bits"]["16"]
-    assert length["rows"] == ["ConMH", "ITQ", "LSH", "SH"] and list(length["pairs"]) == ["0,1"]
+    length = found.of(16)
+    assert length.rows == ["ConMH", "ITQ", "LSH", "SH"]
+    assert [(pair.first, pair.second) for pair in length.pairs] == [(0, 1)]
     table = items[2][1]["ap_field"][:, COLUMNS]
     low, _ = statistics.bootstrap_interval(table, seed=comparison.SEED)
-    assert length["low"][2] == pytest.approx(low.tolist())
+    assert length.low[2] == pytest.approx(low.tolist())
 
 
 def test_failed_and_missing_cells_are_not_compared(tmp_path):
     root = put(tmp_path, measured("conmh"), measured("conmh", 32))
     store(root, make("itq", bits=16, failed="no memory"))
     _, found = read(root)
-    assert [found["bits"][b]["rows"] for b in ("16", "32")] == [["ConMH"], ["ConMH"]]
-    assert found["bits"]["16"]["absent"] == {} and found["bits"]["16"]["pairs"] == {}
+    assert [found.of(bits).rows for bits in (16, 32)] == [["ConMH"], ["ConMH"]]
+    assert found.of(16).absent == {} and found.of(16).pairs == []
 
 
 def test_what_is_cached_is_not_computed_again(root, tmp_path, monkeypatch):
@@ -143,8 +142,8 @@ def test_what_is_cached_is_not_computed_again(root, tmp_path, monkeypatch):
         true = getattr(statistics, name)
         monkeypatch.setattr(statistics, name, lambda *a, true=true, **k: calls.append(1) or true(*a, **k))
     _, second = read(root, cache=tmp_path)
-    assert calls == [] and second == first and list(second["bits"]) == ["16", "64"]
-    monkeypatch.setattr(comparison, "VERSION", 2)
+    assert calls == [] and second == first and [length.bits for length in second.lengths] == [16, 64]
+    monkeypatch.setattr(comparison, "VERSION", comparison.VERSION + 1)
     assert read(root, cache=tmp_path)[1] == first and len(calls) == 2
 
 
@@ -170,26 +169,27 @@ def test_a_damaged_cache_is_made_anew(root, tmp_path, damage):
 
 def test_csv_holds_every_pair_unrounded(root):
     group, found = read(root)
-    ((name, text),) = comparison.pairs_csv(group, "field", found).items()
+    ((name, text),) = comparison_view.pairs_csv(group, "field", found).items()
     assert name == "tables/pairs-ucf101-field.csv"
     lines = list(csv.DictReader(io.StringIO(text)))
     assert len(lines) == 2 * 6 * len(CUTS)
     line = next(x for x in lines if (x["bits"], x["row"], x["other"], x["k"]) == ("64", "ITQ", "SH", "full"))
-    pair = found["bits"]["64"]["pairs"]["1,3"]
-    assert [float(line[name]) for name in comparison.NUMBERS] == [pair[name][-1] for name in comparison.NUMBERS]
+    (pair,) = [pair for pair in found.of(64).pairs if (pair.first, pair.second) == (1, 3)]
+    names = comparison_view.NUMBERS
+    assert [float(line[name]) for name in names] == [getattr(pair, name)[-1] for name in names]
 
 
 def test_map_csv_holds_intervals_unrounded(root):
     group, found = read(root)
-    text = tables.map_csv(group, "field", lambda label, bits: comparison.ends(found, label, bits))
+    text = tables.map_csv(group, "field", found.ends)
     line = list(csv.DictReader(io.StringIO(text)))[len(CUTS) * 2 + AT_20]
     assert (line["row"], line["bits"], line["k"]) == ("ITQ", "16", "20")
-    length = found["bits"]["16"]
-    assert (float(line["low"]), float(line["high"])) == (length["low"][1][AT_20], length["high"][1][AT_20])
+    length = found.of(16)
+    assert (float(line["low"]), float(line["high"])) == (length.low[1][AT_20], length.high[1][AT_20])
     assert float(line["low"]) < float(line["mean"]) < float(line["high"])
     without = list(csv.DictReader(io.StringIO(tables.map_csv(group, "field"))))
     assert {(x["low"], x["high"]) for x in without} == {("", "")}
-    assert comparison.ends(found, "nobody", 16) == [(None, None)] * len(CUTS)
+    assert found.ends("nobody", 16) == [(None, None)] * len(CUTS)
 
 
 def test_page_shows_the_matrix(root, pairs, tmp_path):
@@ -226,17 +226,16 @@ def test_page_without_files_says_why_nothing_is_compared(tmp_path):
 def test_ranks_over_two_datasets_count_datasets():
     groups = matrix.build(full_matrix())
     found = ranks(groups, "field")
-    assert found["datasets"] == ["Moving digits", "UCF101"] and found["cells"] == 6 and found["left_out"] == []
-    assert [row["label"] for row in found["rows"]][:2] == ["ConMH", "ITQ"]
-    assert sum(row["rank"] for row in found["rows"]) == pytest.approx(1 + 2 + 3 + 4)
-    assert found["critical"] == pytest.approx(statistics.critical_difference(4, 2))
-    json.dumps(found)
+    assert found.datasets == ["Moving digits", "UCF101"] and found.cells == 6 and found.left_out == []
+    assert [row.label for row in found.rows][:2] == ["ConMH", "ITQ"]
+    assert sum(row.rank for row in found.rows) == pytest.approx(1 + 2 + 3 + 4)
+    assert found.critical == pytest.approx(statistics.critical_difference(4, 2))
 
 
 def test_ranks_need_two_datasets_with_the_same_two_rows():
     items = [r for r in full_matrix() if r.identity.dataset == "ucf101" or r.identity.method != "lsh"]
     found = ranks(matrix.build(items), "field")
-    assert found["left_out"] == ["LSH"] and found["rows"][0]["label"] == "ConMH"
+    assert found.left_out == ["LSH"] and found.rows[0].label == "ConMH"
     items = [r for r in full_matrix() if (r.identity.bits == 16) == (r.identity.method == "itq")]
     assert ranks(matrix.build(items), "field") is None
     assert ranks(matrix.build([r for r in full_matrix() if r.identity.dataset == "ucf101"]), "field") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports import cost, matrix, page
-from tests.reports.fakes import full_matrix, make, store
+from tests.support.fakes import full_matrix, make, store
 
 
 def group(*records):
@@ -20,8 +20,8 @@ def test_cells_are_means_over_seeds():
         changed(make(seed=0, level=0.6), fit=10.0, prepare=1.0, encode_videos_per_second=100.0),
         changed(make(seed=1, level=0.7), fit=20.0, prepare=3.0, encode_videos_per_second=300.0),
     ]
-    (row,) = cost.table(group(*records), "field", ["conmh"])["rows"]
-    cells = dict(zip([head for head, _ in cost.HEADS], row["cells"], strict=True))
+    (row,) = cost.table_rows(group(*records), "field", ["conmh"])
+    cells = dict(zip([head for head, _ in cost.HEADS], row.cells, strict=True))
     assert (cells["bits"], cells["mAP@20"], cells["epochs"]) == ("64", "0.628", "40")
     assert (cells["fit"], cells["encode"], cells["code"]) == ("17.0 s", "200", "8")
     assert cells["parameters"].replace("\u202f", ",") == "1,234,567"
@@ -31,19 +31,19 @@ def test_cells_are_means_over_seeds():
 def test_what_a_record_does_not_hold_is_a_dash_and_no_point():
     record = make().model_copy(update={"timing": {}, "diagnostics": {"bit_balance": float("nan")}})
     found = group(record)
-    (row,) = cost.table(found, "field", ["conmh"])["rows"]
-    assert row["cells"][3:5] == ["—", "—"] and row["cells"][8:] == ["—"] * 4
+    (row,) = cost.table_rows(found, "field", ["conmh"])
+    assert row.cells[3:5] == ["—", "—"] and row.cells[8:] == ["—"] * 4
     assert cost.draw(found, "field", ["conmh"]) is None
 
 
 def test_failed_and_missing_cells_have_no_row():
     found = group(make(bits=32, failed="no memory"), make(bits=64))
-    assert [row["cells"][0] for row in cost.table(found, "field", ["conmh"])["rows"]] == ["64"]
+    assert [row.cells[0] for row in cost.table_rows(found, "field", ["conmh"])] == ["64"]
 
 
 def test_times_of_several_machines_are_told_apart(tmp_path):
     other = make(seed=1).model_copy(update={"environment": {"processor": "another"}})
-    assert cost.table(group(make(), other), "field", ["conmh"])["machines"] == 2
+    assert cost.machines(group(make(), other)) == 2
     text = page.build(store(tmp_path / "r", make(), other), tmp_path / "o").read_text(encoding="utf-8")
     assert "these records are of 2 machines" in text
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from reports import curves, matrix, page, style
-from tests.reports.fakes import make, store
-from tests.reports.test_page import Page, rows_of, shown
+from tests.support.fakes import make, store
+from tests.support.pages import Page, rows_of, shown
 
 NAMES = ["conmh"]
 KS = [5, 10, 20, 40, 60, 80, 100]

@@ -9,8 +9,8 @@ from benchmark.evaluation.hamming import pack
 from benchmark.records.store import scan
 from reports import choice, embedding, matrix, page, projection, scatter
 from reports.stored import Stored
-from tests.reports import beside
-from tests.reports.fakes import make, store
+from tests.support import beside
+from tests.support.fakes import make, store
 
 BITS = 64
 
@@ -167,7 +167,7 @@ def test_videos_are_of_the_first_ten_classes_and_bear_one_label():
     assert videos.rows.tolist() == want
     assert videos.classes.tolist() == labels[want].argmax(axis=1).tolist()
     assert videos.left == sum(labels[row].sum() > 1 and labels[row, :10].any() for row in range(240))
-    said = embedding._about(64, [make()], videos, 12, 1500)[0]
+    said = embedding.about(64, [make()], videos, 12, 1500)[0]
     assert "the first 10 of 12 classes" in said and f"without {videos.left} that bear several labels" in said
 
 
@@ -177,7 +177,7 @@ def test_at_most_so_many_points_the_same_each_time():
     assert len(videos.rows) == 5000 and videos.eligible == 6000
     assert (np.diff(videos.rows) > 0).all() and (videos.classes == videos.rows % 4).all()
     assert np.array_equal(videos.rows, embedding.chosen(labels).rows)
-    said = embedding._about(64, [make()], videos, 4, 1500)[0].replace("\u202f", "")
+    said = embedding.about(64, [make()], videos, 4, 1500)[0].replace("\u202f", "")
     assert "5000 of 6000" in said and "shows 1500 of them" in said
 
 

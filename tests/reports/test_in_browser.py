@@ -5,8 +5,8 @@ import io
 
 from playwright.sync_api import expect
 
-from tests.reports.driving import MAP, RECORDS, choose, column, copied, heads
-from tests.reports.latex import rows as latex_rows
+from tests.support.driving import MAP, RECORDS, choose, column, copied, heads
+from tests.support.latex import rows as latex_rows
 
 
 def sort_button(shown, bits=64, k=20):
@@ -66,7 +66,7 @@ def test_a_link_opens_the_same_view(open_page):
     assert shown.locator('[data-preset=strict] svg [data-series="itq"]').first.is_hidden()
     shown.locator("#choose").evaluate("(details) => { details.open = true; }")
     shown.locator("#link").click()
-    expect(shown.locator("#said")).to_contain_text("link copied")
+    expect(shown.locator("#status")).to_contain_text("link copied")
     assert shown.evaluate("navigator.clipboard.readText()") == shown.url
 
 

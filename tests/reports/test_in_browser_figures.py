@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.reports.driving import FILLED, MAP, RECORDS, choose, copied
+from tests.support.driving import FILLED, MAP, RECORDS, choose, copied
 
 
 def test_a_legend_hides_isolates_and_follows_the_keyboard(open_page):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from reports import matrix, method_cards
-from reports.section import Workshop
+from reports.context import PageContext
 from reports.stored import Stored
-from tests.reports.fakes import make
+from tests.support.fakes import make
 
 
 def trained(bits=16, seed=0, losses=None, stages=("main",), **changes):
@@ -23,27 +23,27 @@ def trained(bits=16, seed=0, losses=None, stages=("main",), **changes):
 
 def articles(tmp_path, *records, cards=None):
     groups = matrix.build(records)
-    shop = Workshop(matrix.methods(groups), Stored(tmp_path, {}), lambda *_: None, tmp_path)
-    return method_cards.articles(groups, cards or {}, shop), shop, groups
+    context = PageContext(matrix.methods(groups), Stored(tmp_path, {}), lambda *_: None, tmp_path)
+    return method_cards.articles(groups, cards or {}, context), context, groups
 
 
 def test_an_article_holds_the_card_every_cell_and_the_settings(tmp_path):
     records = [trained(16, 0, level=0.5), trained(16, 1, level=0.7), make("itq", bits=32)]
-    found, shop, _ = articles(tmp_path, *records, cards={"conmh": (("paper", ("A paper",)), ("cost", ("little",)))})
+    found, context, _ = articles(tmp_path, *records, cards={"conmh": (("paper", ("A paper",)), ("cost", ("little",)))})
     conmh, itq = found
-    assert (conmh["title"], itq["title"]) == ("ConMH", "ITQ") and conmh["known"] and not itq["known"]
-    assert conmh["card"] == [("paper", ["A paper"]), ("cost", ["little"])]
-    (row,) = conmh["rows"]
-    assert [(c["bits"], c["text"], c["n"]) for c in row["cells"]] == [(16, "0.578 ±0.141", 2), (32, "not run", 0)]
-    assert ("mask_ratio", "0.5") in row["config"]
-    assert [loss["name"] for loss in conmh["losses"]] == ["ucf101-conmh-losses"] and itq["losses"] == []
-    assert set(shop.files) == {"figures/ucf101-conmh-losses.svg", "figures/ucf101-conmh-losses.pdf"}
+    assert (conmh.title, itq.title) == ("ConMH", "ITQ") and conmh.in_checkout and not itq.in_checkout
+    assert conmh.card == [("paper", ["A paper"]), ("cost", ["little"])]
+    (row,) = conmh.rows
+    assert [(c.bits, c.text, c.n) for c in row.cells] == [(16, "0.578 ±0.141", 2), (32, "not run", 0)]
+    assert ("mask_ratio", "0.5") in row.config
+    assert [loss.figure.name for loss in conmh.losses] == ["ucf101-conmh-losses"] and itq.losses == []
+    assert set(context.files) == {"figures/ucf101-conmh-losses.svg", "figures/ucf101-conmh-losses.pdf"}
 
 
 def test_each_term_of_each_stage_has_a_panel_and_each_run_a_line(tmp_path):
     records = [trained(bits, seed, stages=("first", "main")) for bits in (16, 32) for seed in (0, 1)]
-    _, shop, groups = articles(tmp_path, *records)
-    svg = shop.files["figures/ucf101-conmh-losses.svg"].decode()
+    _, context, groups = articles(tmp_path, *records)
+    svg = context.files["figures/ucf101-conmh-losses.svg"].decode()
     titles = re.findall(r">((?:first|main): \w+)<", svg)
     assert titles == ["first: order", "first: total", "main: order", "main: total"]
     for shade in ("#7fb2d6", "#2f7fb5"):
@@ -55,7 +55,7 @@ def test_each_term_of_each_stage_has_a_panel_and_each_run_a_line(tmp_path):
 
 @pytest.mark.parametrize("n", [1, 2, 150, 151, 5000])
 def test_long_curves_are_thinned_and_keep_their_ends(n):
-    at = method_cards._thinned(n)
+    at = method_cards.thinned(n)
     assert at[0] == 0 and at[-1] == n - 1 and len(at) == min(n, method_cards.POINTS)
     assert (np.diff(at) > 0).all() and np.diff(at).max(initial=0) <= n / method_cards.POINTS + 1
 
@@ -64,7 +64,7 @@ def test_terms_without_numbers_and_broken_stages_draw_nothing(tmp_path):
     held = {"total": [math.nan, None], "text": "high", "order": [1.0, math.inf]}
     record = trained(losses=held)
     record.training.stages.append({"name": "odd", "losses": None})
-    _, shop, groups = articles(tmp_path, record)
-    svg = shop.files["figures/ucf101-conmh-losses.svg"].decode()
+    _, context, groups = articles(tmp_path, record)
+    svg = context.files["figures/ucf101-conmh-losses.svg"].decode()
     assert ">order<" in svg and ">total<" not in svg and ">text<" not in svg
     assert "nan" not in method_cards.draw(groups[0], groups[0].rows[0]).alt.lower()

@@ -7,7 +7,7 @@ import pytest
 
 from reports import page, projection
 from reports.projection import Projection
-from tests.reports.beside import codes, keep_facts, measured, png, put, without_pdf
+from tests.support.beside import codes, keep_facts, measured, png, put, without_pdf
 
 DATASETS = ("fcvid", "activitynet", "yfcc", "ucf101", "hmdb51")
 METHODS = ("conmh", "chain", "bth", "mcmsh", "itq", "lsh", "pcah", "sh", "random", "dkph", "wsch")

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from reports import matrix, paper, tables
-from tests.reports import latex
-from tests.reports.fakes import full_matrix, make
+from tests.support import latex
+from tests.support.fakes import full_matrix, make
 
 
 @pytest.fixture

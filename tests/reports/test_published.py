@@ -9,7 +9,7 @@ import pytest
 
 from reports import matrix, page, published
 from reports.published import Published, comparisons, load
-from tests.reports.fakes import PROTOCOLS, make, store
+from tests.support.fakes import PROTOCOLS, make, store
 
 ENTRY = Published("ConMH", "FCVID", 64, "mAP@K", "ConMH:README.md", ((5, 0.524), (20, 0.373), (7, 0.5)))
 
@@ -36,8 +36,8 @@ def test_a_difference_of_the_same_measurement():
     (found,) = comparisons(group(fcvid(0), fcvid(1)), [ENTRY])
     assert found.hindrances == () and found.bits == 64
     assert [point[0] for point in found.points] == ["@5", "@20"], "K = 7 is not measured"
-    _, value, ours, spread, difference = found.points[0]
-    assert (value, ours, spread) == ("0.524", "0.601", "±0.000")
+    _, value, own, spread, difference = found.points[0]
+    assert (value, own, spread) == ("0.524", "0.601", "±0.000")
     assert difference == "+0.077"
     assert "2 seeds here, one number there" in found.remarks and published.TIES in found.remarks
 
@@ -83,7 +83,7 @@ def test_remarks():
     assert found.remarks[:3] == (
         "the published epoch was chosen on the test queries, ours is the last",
         "settings differ from the preset (conmh.learning_rate=1e-4 conmh.size=mini)",
-        "reading: released",
+        "variant: released",
     )
 
 
@@ -98,4 +98,4 @@ def test_the_page_shows_both(tmp_path):
     root = store(tmp_path / "results", fcvid(), make("itq", "moving_digits", 16))
     text = page.build(root, tmp_path / "out").read_text(encoding="utf-8")
     assert "<td>0.524</td><td>0.601</td><td>+0.077</td>" in text.replace("\n", "")
-    assert "No number is known to be published" in text
+    assert "holds no published number" in text

@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from reports import curves, matrix, page, provenance, published, ranks, selection, tables
-from tests.reports.fakes import make, metrics, store
+from reports import curves, matrix, page, published, ranks, record_words, selection, tables
+from tests.support.fakes import make, metrics, store
 
 
 def remade(record, **identity):
@@ -60,7 +60,7 @@ def test_what_saw_the_test_queries_is_marked_and_wins_nothing(tmp_path):
     records = [make(level=0.5), make("itq", level=0.4), chosen("test", level=0.9)]
     (group,) = matrix.build(records)
     found = tables.table(group, "field", ["conmh", "itq"])
-    places = {row["label"]: row["cells"][0].place for row in found["rows"]}
+    places = {row.label: row.cells[0].place for row in found.rows}
     assert places == {"ConMH": "best", "ITQ": "second", "ConMH [epoch chosen on test queries]": ""}
     html = page.build(store(tmp_path / "results", *records), tmp_path / "out").read_text(encoding="utf-8")
     assert html.count('<span class="tag">saw the test queries</span>') == 2  # one table for each protocol
@@ -73,14 +73,14 @@ def test_what_saw_the_test_queries_is_marked_and_wins_nothing(tmp_path):
 def test_the_gain_is_the_mean_over_seeds_of_chosen_less_last():
     (group,) = matrix.build([chosen(seed=0, gain=0.05, level=0.6), chosen(seed=1, gain=-0.01, level=0.5)])
     (line,) = selection.table(group, ["conmh"])
-    assert (line["gain"], line["epochs"], line["seeds"]) == ("+0.020", "7 of 40, 7 of 40", 2)
-    assert (line["chosen"], line["last"]) == ("0.528", "0.508")
-    assert line["slice"] == "the test queries"
+    assert (line.gain, line.epochs, line.seeds) == ("+0.020", "7 of 40, 7 of 40", 2)
+    assert (line.chosen, line.last) == ("0.528", "0.508")
+    assert line.slice == "the test queries"
     lost = chosen("validation", gain=-0.01)
     lost.selection["slice"] = {"queries": 76, "database": 679, "relevant": 20}
     (line,) = selection.table(matrix.build([lost])[0], ["conmh"])
-    assert line["gain"] == "−0.010"
-    assert line["slice"] == "76 held-out training videos in 679, 20 nearest relevant"
+    assert line.gain == "−0.010"
+    assert line.slice == "76 held-out training videos in 679, 20 nearest relevant"
     assert selection.warnings(matrix.build([lost])[0], matrix.build([lost])[0].rows[0]) == []
     broken = chosen()
     broken.selection = {"last": {"metrics": {"field": {"map@20": None}}}}
@@ -119,7 +119,7 @@ def test_a_cell_that_time_cut_short_says_of_how_many_epochs():
     record = make(budget={"epochs": 40, "seconds": 90})
     record.training.stages[0] |= {"epochs": 3, "planned": 40}
     record.training.stopped_by = "time"
-    assert provenance.epochs(record) == "3 of 40 (time)"
+    assert record_words.epochs(record) == "3 of 40 (time)"
     (group,) = matrix.build([record, make()])
     assert {row.label for row in group.rows} == {"ConMH [epochs 40, time budget 90 s]", "ConMH"}
     assert matrix.budget_words({"seconds": 600}) == {"time budget": "10 min"}
@@ -158,7 +158,7 @@ def test_parts_and_rows_that_saw_the_test_queries_take_no_part_in_ranks():
         chosen("test", dataset="moving_digits", fingerprint="moving_digits-f"),
     )
     assert ranks.ranks(matrix.build([*whole, *part, *seen]), "field") == ranked
-    assert len(ranked["datasets"]) == 2
+    assert len(ranked.datasets) == 2
 
 
 @pytest.mark.parametrize(

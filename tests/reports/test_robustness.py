@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from benchmark import robustness_file
+from benchmark.evaluation import statistics
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.records import store
 from benchmark.robustness_file import Condition, conditions
-from reports import matrix, page, remembered, robustness, robustness_figure
+from reports import matrix, page, robustness, robustness_figure, style
+from reports.cache import cached
 from reports.stored import Stored
-from tests.reports.beside import folder_of, measured, perturbed, put, without_pdf
-from tests.reports.latex import rows as latex_rows
+from tests.support.beside import folder_of, measured, perturbed, put, without_pdf
+from tests.support.latex import rows as latex_rows
 
 NAMES = ["conmh", "itq"]
 DROP = Condition("drop", 0.5)
@@ -66,11 +68,11 @@ def test_shares_are_means_over_seeds_of_each_seeds_own_share(root, pairs):
     group, stored, _ = read(root)
     ends = robustness.intervals(group, lines, "strict", stored, None)
     shown = robustness.table(lines, "strict", NAMES, ends, "ucf101")
-    row = next(r for r in shown["rows"] if (r["label"], r["bits"]) == ("ConMH", 16))
-    cell = row["cells"][shown["heads"].index("drop 0.5")]
+    row = next(r for r in shown.rows if (r.label, r.bits) == ("ConMH", 16))
+    cell = row.cells[shown.heads.index("drop 0.5")]
     assert cell.text == f"{100 * np.mean(shares):.1f} %" and cell.deviation == f"±{100 * np.std(shares, ddof=1):.1f}"
-    assert cell.sure and shown["heads"][-1] == "noise 1 σ"
-    blind = row["cells"][shown["heads"].index("shuffle 1")]
+    assert cell.sure and shown.heads[-1] == "noise 1 σ"
+    blind = row.cells[shown.heads.index("shuffle 1")]
     assert (blind.text, blind.interval, blind.sure) == ("0.0 %", "0.000 [0.000, 0.000]", False)
 
 
@@ -78,7 +80,7 @@ def test_intervals_are_over_queries_of_the_mean_over_seeds(root):
     group, stored, lines = read(root)
     found = robustness.intervals(group, lines, "field", stored, None)
     conmh = line(lines, "ConMH", 32)
-    table = np.mean([stored.perturbed_precisions(item, held, "field") for item, held in conmh.held], axis=0)
+    table = np.mean([stored.perturbed_precisions(item, held, "field") for item, held in conmh.measured], axis=0)
     columns = [1 + conditions().index(c) for c in robustness.reference()]
     low, high = bootstrap_interval(table[:, :1] - table[:, columns], seed=0)
     np.testing.assert_allclose(found["ConMH", 32], np.stack([low, high], axis=1), atol=1e-12)
@@ -88,14 +90,18 @@ def test_intervals_are_over_queries_of_the_mean_over_seeds(root):
 def test_intervals_are_kept_and_a_damaged_file_is_made_again(root, tmp_path, monkeypatch):
     group, stored, lines = read(root)
     calls = []
-    whole = robustness._resampled
-    monkeypatch.setattr(robustness, "_resampled", lambda lost: calls.append(1) or whole(lost))
+
+    def counted(*args, **options):
+        calls.append(1)
+        return bootstrap_interval(*args, **options)
+
+    monkeypatch.setattr(statistics, "bootstrap_interval", counted)
     first = robustness.intervals(group, lines, "field", stored, tmp_path)
     assert robustness.intervals(group, lines, "field", stored, tmp_path) == first and len(calls) == 1
     (path,) = tmp_path.glob("robustness-*.json")
     path.write_text(path.read_text().replace("0.", "1.", 1))
     assert robustness.intervals(group, lines, "field", stored, tmp_path) == first and len(calls) == 2
-    assert remembered.get(None, "x", lambda: 3) == 3
+    assert cached(None, "x", lambda: 3) == 3
 
 
 def test_cells_without_it_are_shown_with_the_command(root, tmp_path):
@@ -119,7 +125,7 @@ def test_what_is_of_replaced_codes_is_not_shown(root, pairs):
 
 def test_a_page_without_robustness_has_no_trace_of_it(tmp_path, pairs):
     text = build(put(tmp_path / "results", *pairs), tmp_path / "out")
-    assert "obustness" not in text and ".small" not in text
+    assert "obustness" not in text and ".small-multiples" not in text
     assert not list((tmp_path / "out").glob("*/*robustness*"))
     assert not list((tmp_path / "out" / "cache").glob("robustness*"))
 
@@ -139,16 +145,15 @@ def test_files_say_what_the_page_says(root, tmp_path):
     assert (found["n"], found["seeds"]) == ("2", "0 1") and {row["k"] for row in rows} >= {"5", "100", "full"}
     ends = robustness.intervals(group, lines, "field", stored, None)
     shown = robustness.table(lines, "field", NAMES, ends, "ucf101")
-    first = shown["rows"][0]
+    first = shown.rows[0]
     tex = latex_rows(stem.with_suffix(".tex").read_text())
-    (cells,) = [cells for cells, _ in tex if cells[0] == "ConMH" and cells[1].startswith(first["clean"].text)]
+    (cells,) = [cells for cells, _ in tex if cells[0] == "ConMH" and cells[1].startswith(first.clean.text)]
     assert (
-        cells[2]
-        == first["cells"][0].text.replace("%", r"\%") + rf" {{\scriptsize $\pm${first['cells'][0].deviation[1:]}}}"
+        cells[2] == first.cells[0].text.replace("%", r"\%") + rf" {{\scriptsize $\pm${first.cells[0].deviation[1:]}}}"
     )
     assert any("not run" in " ".join(cells) for cells, _ in tex) and any("$\\sigma$" in cells[-1] for cells, _ in tex)
     text = stem.with_suffix(".md").read_text()
-    assert f"| ConMH | 16 | {first['clean'].text} {first['clean'].deviation} | {first['cells'][0].text}" in text
+    assert f"| ConMH | 16 | {first.clean.text} {first.clean.deviation} | {first.cells[0].text}" in text
     assert "| ITQ | 16 | not run |" in text
 
 
@@ -159,7 +164,7 @@ def test_curves_begin_at_the_clean_queries_and_have_the_look_of_their_method(roo
     clean = line(lines, "ConMH", 16).maps("field", None)
     assert curve.x == [0.0, 0.25, 0.5, 0.75, 0.9] and curve.y[0] == np.mean(clean)
     assert curve.spread[0] == pytest.approx(np.std(clean, ddof=1)) and curve.y[-1] < curve.y[0]
-    assert curve.look == matrix.style.look("conmh", NAMES)
+    assert curve.look == style.look("conmh", NAMES)
     single = next(c for c in robustness_figure.curves(lines, "field", "noise", NAMES) if c.label == "ITQ")
     assert single.spread is None
 

@@ -14,7 +14,7 @@ from benchmark import facts, record, robustness_file
 from benchmark.code_file import write_codes
 from benchmark.evaluation.hamming import pack
 from benchmark.files.arrays import save_arrays
-from tests.reports.fakes import KS, make, store
+from tests.support.fakes import KS, make, store
 
 FEW = np.array([5, 20, 100])
 

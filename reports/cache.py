@@ -13,18 +13,17 @@ import numpy as np
 from benchmark.atomic import write_text
 
 
-def get(path: Path | None, inputs: str, make: Callable[[], Any]) -> Any:
-    """Return what the file keeps of these inputs, else what ``make`` returns, plain data, which is kept then.
+def cached(path: Path | None, inputs: str, make: Callable[[], Any]) -> Any:
+    """Return the result that the file keeps for these inputs, else what ``make`` returns, plain data, and keep it.
 
-    A damaged file is made again; without a path nothing is kept.
+    ``inputs`` is a ``digest``. A damaged file is made again; without a path nothing is kept.
     """
-    found = _kept(path, inputs)
-    if found is None:
-        found = make()
+    result = _read(path, inputs)
+    if result is None:
+        result = make()
         if path:
-            held = {"inputs": inputs, "digest": digest(found), "found": found}
-            write_text(path, json.dumps(held) + "\n")
-    return found
+            write_text(path, json.dumps({"inputs": inputs, "digest": digest(result), "result": result}) + "\n")
+    return result
 
 
 def digest(*parts: Any) -> str:
@@ -34,18 +33,19 @@ def digest(*parts: Any) -> str:
         if isinstance(part, np.ndarray):
             own = hashlib.blake2b(np.ascontiguousarray(part).data, digest_size=16)
             part = [part.shape, str(part.dtype), own.hexdigest()]
-        whole.update(text(part).encode() + b"\n")
+        whole.update(canonical(part).encode() + b"\n")
     return whole.hexdigest()
 
 
-def text(value: Any) -> str:
+def canonical(value: Any) -> str:
     """Return plain data as JSON in one form."""
     return json.dumps(value, sort_keys=True)
 
 
-def _kept(path: Path | None, inputs: str) -> Any:
+def _read(path: Path | None, inputs: str) -> Any:
     try:
-        held = json.loads(path.read_text(encoding="utf-8")) if path else {}
-        return held["found"] if held["inputs"] == inputs and held["digest"] == digest(held["found"]) else None
+        stored = json.loads(path.read_text(encoding="utf-8")) if path else {}
+        sound = stored["inputs"] == inputs and stored["digest"] == digest(stored["result"])
+        return stored["result"] if sound else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
-from tests.reports.beside import measured
-from tests.reports.fakes import METHODS, make
+from tests.support.beside import measured
+from tests.support.fakes import METHODS, make
 
 MAP = "#map-ucf101-field"
 FILLED = [
@@ -42,5 +42,5 @@ def choose(shown, name, *values):
 
 def copied(shown, kind, table=MAP):
     shown.locator(f'[data-tools="{table[1:]}"] [data-copy="{kind}"]').click()
-    expect(shown.locator("#said")).to_contain_text("copied")
+    expect(shown.locator("#status")).to_contain_text("copied")
     return shown.evaluate("navigator.clipboard.readText()")
