@@ -55,8 +55,8 @@ def has_curve(cell: Cell, found: record.Record) -> bool:
     curve, stages = cell.regime.curve, found.training.stages
     if not curve or not stages:
         return True
-    held = {point.get("epoch") for point in found.training.curve}
-    done = int(stages[-1].get("epochs", 0))
+    held = {point.epoch for point in found.training.curve}
+    done = stages[-1].epochs
     return not done or {done, *(epoch for epoch in range(1, done) if curve.wanted(epoch))} <= held
 
 
@@ -84,8 +84,9 @@ def run(job: Job) -> int:
     from filelock import FileLock, Timeout
 
     from benchmark import summary
+    from benchmark.cells.measure import Settings
     from benchmark.evaluation.evaluator import warm_up
-    from benchmark.runner import Settings, run_cell
+    from benchmark.runner import run_cell
 
     machine.set_up()
     warm_up()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.record import Record, remarks
+from benchmark.records.training import StageHistory
 from reports import matrix, style
 from reports.matrix import Group, Row, fill_command
 
@@ -96,9 +97,9 @@ def stale(group: Group) -> list[dict[str, Any]]:
 def epochs(record: Record) -> str:
     """Return the epochs of each stage joined by +, of how many if cut short, and whether a budget set them."""
     stages = record.training.stages
-    shown = "+".join(style.count(stage.get("epochs")) for stage in stages) or style.NOTHING
-    if any("planned" in stage for stage in stages):
-        planned = "+".join(style.count(stage.get("planned", stage.get("epochs"))) for stage in stages)
+    shown = "+".join(style.count(stage.epochs) for stage in stages) or style.NOTHING
+    if any(stage.planned is not None for stage in stages):
+        planned = "+".join(style.count(stage.schedule) for stage in stages)
         return f"{shown} of {planned} ({style.one_line(record.training.stopped_by or 'stopped')})"
     return f"{shown} (budget)" if "epochs" in record.identity.budget and stages else shown
 
@@ -175,15 +176,14 @@ def _maps(record: Record) -> str:
     )  # fmt: skip
 
 
-def _stage(stage: Mapping[str, Any]) -> str:
-    losses = stage.get("losses")
+def _stage(stage: StageHistory) -> str:
     ends = []
-    for name, values in sorted(losses.items()) if isinstance(losses, Mapping) else []:
-        numbers = [style.number(value) for value in values] if isinstance(values, list) else []
+    for name, values in sorted(stage.losses.items()):
+        numbers = [style.number(value) for value in values]
         if numbers:
             ends.append(f"{name} {style.rounded(numbers[0], 4)} → {style.rounded(numbers[-1], 4)}")
-    work = f"{style.count(stage.get('epochs'))} epochs, {style.count(stage.get('steps'))} steps"
-    head = f"{stage.get('name', 'stage')}: {work}, {style.seconds(stage.get('seconds'))}"
+    work = f"{style.count(stage.epochs)} epochs, {style.count(stage.steps)} steps"
+    head = f"{stage.name}: {work}, {style.seconds(stage.seconds)}"
     return style.one_line("; ".join([head, *ends]))
 
 
@@ -200,7 +200,7 @@ def _ordered(diagnostics: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _total(record: Record, key: str) -> float | None:
-    found = [style.number(stage.get(key)) for stage in record.training.stages]
+    found = [style.number(getattr(stage, key)) for stage in record.training.stages]
     known = [value for value in found if value is not None]
     return sum(known) if known else None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.record import Record
+from benchmark.records.training import Selection
 from reports import style, tables
 from reports.matrix import Group, Row
 
@@ -55,26 +56,26 @@ def _pairs(row: Row, bits: int) -> list[tuple[Record, float, float]]:
     key = style.metric_key("map", CUT)
     found = []
     for record in row.done(bits):
-        held = (record.selection or {}).get("last") or {}
+        last_epoch = record.selection.last if record.selection else None
         chosen = style.number(record.metrics[PRESET].metrics.get(key)) if PRESET in record.metrics else None
-        last = style.number(held.get("metrics", {}).get(PRESET, {}).get(key))
+        last = style.number(last_epoch.metrics.get(PRESET, {}).get(key)) if last_epoch else None
         if chosen is not None and last is not None:
             found.append((record, chosen, last))
     return found
 
 
 def _epoch(record: Record) -> str:
-    held = record.selection or {}
-    return f"{style.count(held.get('epoch'))} of {style.count((held.get('last') or {}).get('epoch'))}"
+    selection = record.selection or Selection()
+    return f"{style.count(selection.epoch)} of {style.count(selection.last.epoch if selection.last else None)}"
 
 
 def _slice(record: Record) -> str:
-    held = (record.selection or {}).get("slice")
-    if not held:
+    held_out = record.selection.slice if record.selection else None
+    if held_out is None:
         return "the test queries"
     return (
-        f"{style.count(held.get('queries'))} held-out training videos in {style.count(held.get('database'))}, "
-        f"{style.count(held.get('relevant'))} nearest relevant"
+        f"{style.count(held_out.queries)} held-out training videos in {style.count(held_out.database)}, "
+        f"{style.count(held_out.relevant)} nearest relevant"
     )
 
 

@@ -212,11 +212,11 @@ def learning_csv(group: Group) -> str:
     lines = [
         [
             group.name, group.fingerprint, row.label, row.method, row.variant, r.identity.bits, r.identity.seed,
-            point.get("epoch"), _exact(style.number(point.get("seconds"))), preset, cut or "full",
+            point.epoch, _exact(style.number(point.seconds)), preset, cut or "full",
             _exact(style.number(maps.get(style.metric_key("map", cut)))),
         ]
         for row in group.rows for r in row.records for point in r.training.curve
-        for preset, maps in point.get("metrics", {}).items() for cut in style.CUTS
+        for preset, maps in point.metrics.items() for cut in style.CUTS
     ]  # fmt: skip
     return write_csv(head, lines) if lines else ""
 

@@ -10,11 +10,18 @@ import pytest
 from benchmark import registry
 
 ALLOWED = {
-    "methods": {"methods.parts", "benchmark.method", "benchmark.training", "benchmark.artefacts"},
+    "methods": {
+        "methods.parts",
+        "benchmark.method",
+        "benchmark.interfaces",
+        "benchmark.stage",
+        "benchmark.trained_method",
+    },
     "datasets": {"datasets.parts", "benchmark.dataset", "benchmark.features", "benchmark.layout", "benchmark.scalable"},
     "reports": {
         "reports",
         "benchmark.record",
+        "benchmark.records",
         "benchmark.facts",
         "benchmark.code_file",
         "benchmark.evaluation",

@@ -110,7 +110,7 @@ def _build(
 ) -> Method:
     from benchmark import plan
     from benchmark.errors import BadInput
-    from benchmark.method import Run
+    from benchmark.interfaces.run import Run
 
     expected = imported.shape
     if expected is not None and (expected.dim != shape.dim or expected.frames not in (0, shape.frames)):

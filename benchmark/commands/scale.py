@@ -103,7 +103,9 @@ def plan_tasks(args: argparse.Namespace) -> list[Task]:
             dim=args.dim,
             bits=args.bits,
             device=str(device),
-            precision=machine.resolve_precision(args.precision, device, choice.cls),
+            precision=machine.resolve_precision(
+                args.precision, device, trained=choice.cls.trained_in_epochs, proven=bool(choice.cls.bf16)
+            ),
             steps=args.steps,
             preset=args.preset,
             settings=settings.get(choice.name, {}),

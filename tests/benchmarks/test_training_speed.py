@@ -20,10 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmark import machine
 from benchmark.encoding import encode_reals
 from benchmark.features import FrameShape, ShardedVideos
-from benchmark.method import Run
+from benchmark.interfaces.run import Run
 from benchmark.prefetch import Ahead
 from benchmark.registry import load_method
-from benchmark.training import Draws
+from benchmark.seeds import Draws
 from tests.benchmarks import plain
 from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, over_kernel, pairs, product, seconds
 

@@ -14,7 +14,8 @@ from benchmark.evaluation.metrics import plain_metrics
 from benchmark.evaluation.protocol import KS, PRESETS
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Method, Run
+from benchmark.interfaces.run import Run
+from benchmark.method import Method
 from benchmark.perturbations import Condition, conditions
 
 SHAPE, BITS = FrameShape(6, 8), 12
