@@ -1,4 +1,4 @@
-"""A method's loss as one compiled graph, on request: torch.compile, with CUDA graphs on a GPU."""
+"""A loss as one compiled graph, on request: torch.compile, with CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from benchmark.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.training import TrainedMethod
-
 Loss = Callable[..., "dict[str, torch.Tensor]"]
 
 
-def loss_of(method: TrainedMethod) -> Loss:
-    """Return ``method.loss``, compiled with its gradient where the run asks for it.
+def loss_of(loss: Loss, device: torch.device, compiled: bool) -> Loss:
+    """Return the loss itself, or where ``compiled`` the loss and its gradient as one graph.
 
     Random numbers inside are drawn as without compilation. On a GPU the step is replayed as a CUDA graph, whose outputs
     live until the next replay; so its terms are copied.
     """
-    if not method.run.compiled:
-        return method.loss
+    if not compiled:
+        return loss
     import torch
     from torch._inductor import config
 
     config.fallback_random = True
-    if method.run.device.type != "cuda":
-        return torch.compile(method.loss, dynamic=False)
-    replayed = torch.compile(method.loss, dynamic=False, mode="reduce-overhead")
+    if device.type != "cuda":
+        return torch.compile(loss, dynamic=False)
+    replayed = torch.compile(loss, dynamic=False, mode="reduce-overhead")
 
     def fresh(*arguments: Any) -> dict[str, torch.Tensor]:
         torch.compiler.cudagraph_mark_step_begin()

@@ -22,8 +22,8 @@ def network_cost(cls: type[Method]) -> dict[str, float] | None:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from benchmark.method import Run
-    from benchmark.training import TrainedMethod
+    from benchmark.interfaces.run import Run
+    from benchmark.trained_method import TrainedMethod
 
     if not issubclass(cls, TrainedMethod):
         return None

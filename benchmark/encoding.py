@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -15,14 +15,23 @@ from benchmark.prefetch import Ahead
 
 if TYPE_CHECKING:
     from benchmark.features import Videos
-    from benchmark.method import Method
+    from benchmark.interfaces.run import Run
 
 BATCH = 128
-"""Videos per call of ``encode`` (ours). The last batch is filled up, so that every matrix product has one shape."""
+"""Videos per call of ``encode`` (our choice). The last batch is filled up: every matrix product has one shape."""
+
+
+class Encoder(Protocol):
+    """What encoding uses of a method."""
+
+    run: Run
+
+    def encode(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return ``(batch, bits)`` reals for ``(batch, frames, dim)`` float32."""
 
 
 def encode_reals(
-    method: Method, videos: Videos, advance: Callable[[int], None] | None = None, batch: int = BATCH
+    method: Encoder, videos: Videos, advance: Callable[[int], None] | None = None, batch: int = BATCH
 ) -> np.ndarray:
     """Return ``(n, bits)`` float32: what the method says before the sign.
 
@@ -32,7 +41,7 @@ def encode_reals(
 
 
 def _batches(
-    method: Method, videos: Videos, advance: Callable[[int], None] | None, batch: int = BATCH
+    method: Encoder, videos: Videos, advance: Callable[[int], None] | None, batch: int = BATCH
 ) -> Iterator[np.ndarray]:
     starts = range(0, len(videos), batch)
     for rows, frames in Ahead(lambda start: read_batch(videos, start, batch), starts):
@@ -41,7 +50,7 @@ def _batches(
             advance(len(rows))
 
 
-def encode_batch(method: Method, frames: torch.Tensor, rows: np.ndarray) -> np.ndarray:
+def encode_batch(method: Encoder, frames: torch.Tensor, rows: np.ndarray) -> np.ndarray:
     """Return ``(len(rows), bits)`` float32 for a batch of ``read_batch``; raises TrainingDiverged."""
     filled = frames.to(method.run.device)
     with torch.inference_mode(), autocast(method.run.device, method.run.precision):
@@ -51,7 +60,7 @@ def encode_batch(method: Method, frames: torch.Tensor, rows: np.ndarray) -> np.n
     return reals
 
 
-def encode_split(method: Method, videos: Videos, advance: Callable[[int], None] | None = None) -> Codes:
+def encode_split(method: Encoder, videos: Videos, advance: Callable[[int], None] | None = None) -> Codes:
     """Return the packed codes of a split; what is not packed yet is a batch."""
     return joined([pack(reals) for reals in _batches(method, videos, advance)])
 

@@ -14,8 +14,6 @@ from benchmark.errors import BadInput
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.method import Method
-
 PRECISIONS = ("fp32", "bf16", "auto")
 
 EXACT = 1e-5
@@ -108,12 +106,16 @@ def accelerator(device: torch.device) -> torch.device | None:
     return device if device.type == "cuda" else None
 
 
-def resolve_precision(asked: str, device: torch.device, method: type[Method]) -> str:
-    """Return ``fp32`` or ``bf16`` for a method; ``auto`` takes bf16 where it was shown to keep the method's numbers."""
-    if not method.trained_in_epochs:
+def resolve_precision(asked: str, device: torch.device, *, trained: bool, proven: bool) -> str:
+    """Return ``fp32`` or ``bf16`` for one of ``PRECISIONS``.
+
+    trained: whether the method trains in epochs; others compute in float32. proven: whether bfloat16 was measured to
+    keep its numbers; without that, ``auto`` means float32.
+    """
+    if not trained:
         return "fp32"
     if asked == "auto":
-        return "bf16" if method.bf16 and has_fast_bf16(device) else "fp32"
+        return "bf16" if proven and has_fast_bf16(device) else "fp32"
     return asked
 
 

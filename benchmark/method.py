@@ -1,28 +1,23 @@
-"""The interface of a hashing method, and what the engine lends to it."""
+"""The interface of a hashing method."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from benchmark import seeds
-from benchmark.artefacts import ArtefactStore
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, Videos
 
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.progress import Progress
-    from benchmark.training import CheckpointFile
-    from benchmark.watch import Watch
+    from benchmark.interfaces.run import Run
 
-__all__ = ["Batch", "FrameShape", "Imported", "Method", "MethodConfig", "Run", "Videos"]
+__all__ = ["Batch", "FrameShape", "Imported", "Method", "MethodConfig", "Videos"]
 
 Batch = dict[str, "torch.Tensor"]
 """One mini-batch: names to tensors, the first axis of each being the videos."""
@@ -32,52 +27,6 @@ class MethodConfig(BaseModel):
     """Every hyper-parameter of a method. A field's description says what it is and where its default comes from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-@dataclass
-class Run:
-    """What the engine lends to a method for one cell. It shows no path, no global and no label.
-
-    ``precision`` is that of matrix products, ``fp32`` or ``bf16``. ``epochs`` is the budget override of the command
-    line, or None. ``seconds`` (budget of training time, or None), ``compiled`` (whether the step is), ``checkpoint``,
-    ``progress``, ``watch``, ``history``, ``resumed`` (epochs taken over from a killed run) and ``stopped_by`` (what
-    ended training before its schedule) are for the shared training loop; a method has no need of them.
-    """
-
-    seed: int
-    device: torch.device
-    precision: str = "fp32"
-    epochs: int | None = None
-    seconds: float | None = None
-    compiled: bool = False
-    artefacts: ArtefactStore | None = None
-    checkpoint: CheckpointFile | None = None
-    progress: Progress | None = None
-    watch: Watch | None = None
-    resumed: int = 0
-    stopped_by: str = ""
-    scalars: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def rng(self, *purpose: str | int) -> np.random.Generator:
-        """Return a numpy generator derived from the cell's seed and the purpose."""
-        return seeds.generator(self.seed, *purpose)
-
-    def torch_rng(self, *purpose: str | int) -> torch.Generator:
-        """Return a torch CPU generator derived from the cell's seed and the purpose."""
-        return seeds.torch_generator(self.seed, *purpose)
-
-    def log(self, **values: float) -> None:
-        """Record named scalars of the fit (a residual, an explained variance) in the cell's record."""
-        self.scalars.update({name: float(value) for name, value in values.items()})
-
-    def artefact(
-        self, name: str, make: Callable[[], Mapping[str, np.ndarray]], *, of: Videos, **params: Any
-    ) -> dict[str, np.ndarray]:
-        """Return arrays that are a pure function of (name, videos, params), made once and shared between cells."""
-        if self.artefacts is None:
-            return dict(make())
-        return self.artefacts.get(name, make, of=of.fingerprint, params=params)
 
 
 @dataclass(frozen=True)

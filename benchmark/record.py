@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmark.records.training import CurvePoint, Selection, StageHistory
+
 SCHEMA = 1
 RECORD, FAILURE = "record.json", "failure.json"
 CODES, QUERIES, MODEL, CHECKPOINT = "codes.npz", "queries.npz", "model.pt", "checkpoint.pt"
@@ -67,18 +69,17 @@ class Data(_Part):
 
 
 class Training(_Part):
-    """How the method was fitted. A stage holds name, epochs, steps, seconds and the epoch means of each loss term.
+    """How the method was fitted. ``scalars`` is what it logged, ``resumed`` the epochs taken over from a killed run.
 
-    A stage that was cut short, or not begun, because of ``stopped_by`` (``time``), holds the epochs that it had and
-    those that were ``planned``. ``curve`` holds mAP on the test queries after chosen epochs of the main stage.
+    ``stopped_by`` says what ended training before its schedule: ``time``, or nothing.
     """
 
-    stages: list[dict[str, Any]] = []
+    stages: list[StageHistory] = []
     scalars: dict[str, float | None] = {}
     parameters: int = 0
     resumed: int = 0
     stopped_by: str = ""
-    curve: list[dict[str, Any]] = []
+    curve: list[CurvePoint] = []
 
 
 class Measured(_Part):
@@ -112,7 +113,7 @@ class Record(_Part):
     started: str = ""
     finished: str = ""
     training: Training = Training()
-    selection: dict[str, Any] | None = None
+    selection: Selection | None = None
     timing: dict[str, float | None] = {}
     peak_memory_bytes: int = 0
     metrics: dict[str, Measured] = {}
@@ -126,10 +127,10 @@ class Record(_Part):
         return self.identity.dataset, self.key
 
 
-def epochs_text(stages: Sequence[Mapping[str, Any]]) -> str:
+def epochs_text(stages: Sequence[StageHistory]) -> str:
     """Return the epochs of each stage joined by +, as done of planned where they were cut short, or nothing."""
-    done = "+".join(str(stage.get("epochs", "?")) for stage in stages)
-    planned = "+".join(str(stage.get("planned", stage.get("epochs", "?"))) for stage in stages)
+    done = "+".join(str(stage.epochs) for stage in stages)
+    planned = "+".join(str(stage.schedule) for stage in stages)
     return done if done == planned else f"{done} of {planned}"
 
 
@@ -140,7 +141,7 @@ def remarks(found: Record) -> list[str]:
         said.append(f"stopped by {found.training.stopped_by} after {epochs_text(found.training.stages)} epochs")
     if found.selection is not None:
         where = "the test queries" if found.identity.selection == "test" else "held-out training videos"
-        epoch = found.selection.get("epoch")
+        epoch = found.selection.epoch
         said.append(f"epoch {epoch} chosen on {where}" if epoch else "no epoch to choose from")
     return said
 

@@ -128,23 +128,3 @@ def read_duration(text: str) -> float:
 def duration_text(seconds: float) -> str:
     """Return seconds as ``--time-budget`` takes them."""
     return f"{seconds}s"
-
-
-def ran_out(history: Sequence[dict[str, Any]], seconds: float | None) -> bool:
-    """Say whether the epochs of all stages so far, those before a resume included, took the budget."""
-    return seconds is not None and sum(stage["seconds"] for stage in history) >= seconds
-
-
-def cut_short(history: list[dict[str, Any]], done: int, planned: Sequence[tuple[str, int]]) -> None:
-    """Write into a history that training stopped after ``done`` epochs of its last stage.
-
-    planned: name and epochs of every stage. ``epochs`` becomes what was done, ``planned`` is what was not reached;
-    stages that were never begun are added with 0 epochs.
-    """
-    reached = len(history)
-    if done < planned[reached - 1][1]:
-        history[-1] |= {"epochs": done, "planned": planned[reached - 1][1]}
-    for name, epochs in planned[reached:]:
-        history.append(
-            {"name": name, "epochs": 0, "planned": epochs, "steps": 0, "seconds": 0.0, "waited": 0.0, "losses": {}}
-        )

@@ -1,73 +1,25 @@
-"""One cell: prepare -> fit -> encode -> evaluate -> record."""
+"""The books of one cell: its folder, its checkpoint, its record."""
 
 from __future__ import annotations
 
-import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from benchmark import environment, record
-from benchmark.artefacts import ArtefactStore
 from benchmark.atomic import sweep
+from benchmark.cells.measure import Outcome, Settings, Work, measure, measured, per_query
+from benchmark.cells.model_file import model_file
 from benchmark.checkpoint import CheckpointFile
 from benchmark.code_file import write_codes
 from benchmark.compute.memory import peak_memory, reset_peak_memory
-from benchmark.encoding import encode_split
-from benchmark.evaluation.diagnostics import diagnose
-from benchmark.evaluation.evaluator import KS, Result, evaluate
-from benchmark.evaluation.hamming import Codes
-from benchmark.evaluation.protocol import FIELD
-from benchmark.examples import choose_examples
 from benchmark.files.arrays import save_arrays
-from benchmark.files.tensors import MODEL_FORMAT, save_tensors
-from benchmark.machine import accelerator
-from benchmark.method import Method, Run
+from benchmark.files.tensors import save_tensors
 from benchmark.plan import Cell
 from benchmark.progress import Progress
 from benchmark.records import store
 from benchmark.records.code_digest import code_identity
-from benchmark.training import TrainedMethod
-from benchmark.watch import watched
-
-if TYPE_CHECKING:
-    import torch
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all cells of a run share."""
-
-    results: Path
-    cache: Path
-    device: torch.device
-    command: str = ""
-    show_progress: bool = True
-
-
-@dataclass
-class _Work:
-    """The state of a cell while it runs; ``phase`` is what a failure is blamed on."""
-
-    cell: Cell
-    settings: Settings
-    progress: Progress
-    phase: str = "prepare"
-    timing: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, phase: str, total: int = 0) -> Iterator[None]:
-        self.phase = phase
-        self.progress.phase(phase, total)
-        began = time.perf_counter()
-        yield
-        self.timing[phase] = time.perf_counter() - began
 
 
 def run_cell(cell: Cell, settings: Settings) -> record.Record:
@@ -81,15 +33,15 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     started = _now()
     reset_peak_memory()
     with Progress(cell.label(), settings.show_progress) as progress:
-        work = _Work(cell, settings, progress)
+        work = Work(cell, settings, progress)
         code = code_identity(cell.choice.name, cell.dataset)
         watching = "".join(f"-{word}" for word in cell.regime.curve.words())
         checkpoint = CheckpointFile(folder / record.CHECKPOINT, f"{cell.key}-{code['digest']}{watching}")
         try:
-            outcome = _measure(work, folder, checkpoint)
-            status: dict[str, Any] = {"status": "done"}
+            outcome = measure(work, checkpoint)
+            _write_files(folder, cell, outcome)
+            status: dict[str, Any] = {"status": "done", **_made(outcome)}
         except Exception as error:  # a failed cell is recorded, and the others still run
-            outcome = {"timing": work.timing}
             failure = record.Failure(
                 phase=work.phase,
                 type=type(error).__name__,
@@ -108,8 +60,8 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
             started=started,
             finished=_now(),
             peak_memory_bytes=peak_memory(),
+            timing=work.timing,
             **status,
-            **outcome,
         )
     store.write(folder, done)
     if done.status == "done":
@@ -117,102 +69,20 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     return done
 
 
-def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str, Any]:
-    cell, dataset = work.cell, work.cell.dataset
-    seen = watched(cell)
-    train = seen.train
-    run = Run(
-        seed=cell.seed,
-        device=work.settings.device,
-        precision=cell.precision,
-        epochs=cell.budget.get("epochs"),
-        seconds=cell.budget.get("seconds"),
-        compiled=cell.regime.compiled,
-        watch=seen.watch,
-        artefacts=ArtefactStore(work.settings.cache / "artefacts"),
-        checkpoint=checkpoint,
-        progress=work.progress,
-    )
-    method = cell.choice.cls(cell.bits, dataset.shape, cell.config, run)
-    with work.timed("prepare"):
-        method.prepare(train)
-    with work.timed("fit", _videos_to_train(method, len(train))):
-        method.fit(train)
-    if seen.watch:
-        work.timing["fit"] -= seen.watch.seconds
-        work.timing["watch"] = seen.watch.seconds
-    codes = _encode(work, method)
-    with work.timed("evaluate"):
-        labels = {name: dataset.labels(name) for name in ("database", "query")}
-        results = evaluate(
-            codes["query"],
-            codes["database"],
-            labels["query"],
-            labels["database"],
-            cell.protocols,
-            ks=KS,
-            self_retrieval=dataset.self_retrieval,
-            device=accelerator(work.settings.device),
-        )
-        examples = choose_examples(codes, labels, results[FIELD].ap, dataset.self_retrieval)
-    save_tensors(folder / record.MODEL, model_file(cell, method))
-    write_codes(folder / record.CODES, codes)
-    save_arrays(folder / record.QUERIES, _per_query(results))
+def _write_files(folder: Path, cell: Cell, outcome: Outcome) -> None:
+    save_tensors(folder / record.MODEL, model_file(cell, outcome.method))
+    write_codes(folder / record.CODES, outcome.codes)
+    save_arrays(folder / record.QUERIES, per_query(outcome.results))
+
+
+def _made(outcome: Outcome) -> dict[str, Any]:
+    """Return the part of a record that a cell's measurement fills."""
     return {
-        "training": record.Training(
-            stages=run.history,
-            scalars=run.scalars,
-            parameters=method.parameters_count(),
-            resumed=run.resumed,
-            stopped_by=run.stopped_by,
-            curve=seen.watch.points if seen.watch else [],
-        ),
-        "selection": seen.selection(),
-        "timing": work.timing,
-        "metrics": {name: measured(result) for name, result in results.items()},
-        "diagnostics": diagnose(codes["database"]),
-        "examples": examples,
-    }
-
-
-def _encode(work: _Work, method: Method) -> dict[str, Codes]:
-    dataset = work.cell.dataset
-    names = ["database"] if dataset.self_retrieval else ["database", "query"]
-    splits = {name: dataset.split(name) for name in names}
-    total = sum(len(videos) for videos in splits.values())
-    with work.timed("encode", total):
-        codes = {name: encode_split(method, videos, work.progress.advance) for name, videos in splits.items()}
-    work.timing["encode_videos_per_second"] = total / max(work.timing["encode"], 1e-9)
-    codes.setdefault("query", codes["database"])
-    return codes
-
-
-def _videos_to_train(method: Method, n: int) -> int:
-    return sum(stage.epochs for stage in method.planned_stages()) * n if isinstance(method, TrainedMethod) else 0
-
-
-def measured(result: Result) -> record.Measured:
-    """Return an evaluator's result as it goes into a record."""
-    return record.Measured(protocol=result.protocol.model_dump(), metrics=result.metrics)
-
-
-def _per_query(results: dict[str, Result]) -> dict[str, np.ndarray]:
-    return {"k": np.array(KS), **{f"ap_{name}": result.ap for name, result in results.items()}}
-
-
-def model_file(cell: Cell, method: Method) -> dict[str, Any]:
-    """Return what ``encode --checkpoint`` needs to build the method again."""
-    return {
-        "format": MODEL_FORMAT,
-        "method": cell.choice.name,
-        "variant": cell.choice.variant,
-        "bits": cell.bits,
-        "frames": cell.dataset.shape.frames,
-        "dim": cell.dataset.shape.dim,
-        "config": cell.config.model_dump_json(),
-        "seed": cell.seed,
-        "precision": cell.precision,
-        "state": method.state(),
+        "training": outcome.training,
+        "selection": outcome.selection,
+        "metrics": {name: measured(result) for name, result in outcome.results.items()},
+        "diagnostics": outcome.diagnostics,
+        "examples": outcome.examples,
     }
 
 

@@ -7,6 +7,7 @@ the worker that makes it, and not on what was drawn before. That is what makes a
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,13 @@ def torch_generator(seed: int, *purpose: str | int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))
+
+
+def forked(device: torch.device) -> AbstractContextManager[None]:
+    """Return the context after which torch's global generators, the device's included, are as they were before it."""
+    import torch
+
+    return torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else [])
 
 
 @dataclass(frozen=True)

@@ -80,16 +80,16 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
     rows: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
         found = store.load(cell.folder(results)) if cell.regime.selects else None
-        if found is not None and found.selection and found.selection.get("last"):
+        if found is not None and found.selection and found.selection.last:
             rows[_name(cell), cell.bits].append(found)
     lines = []
     for (name, bits), records in sorted(rows.items(), key=lambda item: (item[0][1], item[0][0])):
         key = f"map@{HEADLINE_K}"
-        pairs = [(r.metrics[PRESET].metrics[key], (r.selection or {})["last"]["metrics"][PRESET][key]) for r in records]
-        chosen, last = np.mean(pairs, axis=0)
+        chosen = np.mean([r.metrics[PRESET].metrics[key] for r in records])
+        last = np.mean([r.selection.last.metrics[PRESET][key] for r in records if r.selection and r.selection.last])
         on_test = records[0].identity.selection == "test"
         mark = "CHOSEN ON THE TEST QUERIES, " if on_test else "chosen on held-out training videos, "
-        epochs = ", ".join(str((r.selection or {})["epoch"]) for r in records)
+        epochs = ", ".join(str(r.selection.epoch) for r in records if r.selection)
         lines.append(
             f"{name}, {bits} bits: epoch {epochs} {mark}mAP@{HEADLINE_K} {chosen:.4f}, at the last epoch {last:.4f} "
             f"({chosen - last:+.4f})"

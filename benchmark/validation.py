@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from benchmark import seeds
 from benchmark.draw import alone, hold_out
 from benchmark.errors import BadInput
 from benchmark.features import RowVideos, Videos, combined
+from benchmark.records.training import HeldOut
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset
@@ -55,16 +56,16 @@ class Slice:
         """Return a hash of the rule and the rows, which stands for the slice in a cell's key."""
         return combined(str((RULE, self.relevant)), self.queries.tobytes(), self.database.tobytes())
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> HeldOut:
         """Return what a record says of the slice."""
-        return {
-            "queries": len(self.queries),
-            "database": len(self.database),
-            "trained_on": len(self.rest),
-            "relevant": self.relevant,
-            "whole_groups": self.grouped,
-            "digest": self.digest,
-        }
+        return HeldOut(
+            queries=len(self.queries),
+            database=len(self.database),
+            trained_on=len(self.rest),
+            relevant=self.relevant,
+            whole_groups=self.grouped,
+            digest=self.digest,
+        )
 
 
 def carve(dataset: Dataset) -> Slice:

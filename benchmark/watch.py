@@ -7,30 +7,34 @@ curve has the codes of one without. What was measured goes through the checkpoin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from benchmark import validation
-from benchmark.encoding import encode_split
-from benchmark.evaluation.evaluator import KS, evaluate
-from benchmark.evaluation.protocol import FIELD, HEADLINE_K, PRESETS, STRICT
-from benchmark.features import RowVideos
-from benchmark.machine import accelerator
+from benchmark import seeds
+from benchmark.evaluation.protocol import FIELD, HEADLINE_K
+from benchmark.records.training import Candidate, CurvePoint, LastEpoch
 from benchmark.regime import Regime
 
 if TYPE_CHECKING:
-    from benchmark.features import Videos
-    from benchmark.plan import Cell
-    from benchmark.training import TrainedMethod
+    from torch import Tensor
+
+    from benchmark.stage import Trainable
 
 CUT = HEADLINE_K
-"""The K of the mAP that epochs are compared by (ours): field protocol on test queries, else the strict one."""
+"""The K of the mAP that epochs are compared by (our choice): field protocol on test queries, else the strict one."""
 
 Maps = dict[str, dict[str, float]]
 """Protocol preset -> ``map@K`` and ``map`` -> value."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch so far, the mAP that it was compared by, and its weights."""
+
+    epoch: int
+    value: float
+    state: dict[str, Tensor]
 
 
 @dataclass
@@ -42,131 +46,56 @@ class Watch:
     """
 
     regime: Regime
-    measure: Callable[[TrainedMethod], Maps]
-    judge: Callable[[TrainedMethod], float] | None = None
-    points: list[dict[str, Any]] = field(default_factory=list)
-    candidates: list[dict[str, Any]] = field(default_factory=list)
-    best: dict[str, Any] | None = None
-    last: dict[str, Any] | None = None
+    measure: Callable[[Trainable], Maps]
+    judge: Callable[[Trainable], float] | None = None
+    points: list[CurvePoint] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    best: Best | None = None
+    last: LastEpoch | None = None
     seconds: float = 0.0
 
-    def after(self, method: TrainedMethod, epoch: int, last: bool, trained: float) -> None:
+    def after(self, method: Trainable, epoch: int, last: bool, trained: float) -> None:
         """Measure what is due after an epoch. trained: seconds of training so far."""
-        asks = self.regime
-        point = bool(asks.curve) and (last or asks.curve.wanted(epoch))
-        candidate = asks.selects and (last or epoch % asks.every == 0)
+        regime = self.regime
+        point = bool(regime.curve) and (last or regime.curve.wanted(epoch))
+        candidate = regime.selects and (last or epoch % regime.every == 0)
         if not (point or candidate):
             return
         began = time.perf_counter()
         method.module.eval()
-        with torch.random.fork_rng(devices=_cuda(method.run.device)):
+        with seeds.forked(method.run.device):
             maps = self.measure(method) if point or last or self.judge is None else {}
             value = self.judge(method) if candidate and self.judge else None
         if point:
-            self.points.append({"epoch": epoch, "seconds": trained, "metrics": maps})
+            self.points.append(CurvePoint(epoch=epoch, seconds=trained, metrics=maps))
         if candidate:
             self._compare(method, epoch, maps[FIELD][f"map@{CUT}"] if value is None else value)
-        if last and asks.selects:
-            self.last = {"epoch": epoch, "metrics": maps}
+        if last and regime.selects:
+            self.last = LastEpoch(epoch=epoch, metrics=maps)
         self.seconds += time.perf_counter() - began
 
-    def _compare(self, method: TrainedMethod, epoch: int, value: float) -> None:
-        self.candidates.append({"epoch": epoch, "value": value})
-        if self.best is None or value > self.best["value"]:
-            state = {name: tensor.clone() for name, tensor in method.state().items()}
-            self.best = {"epoch": epoch, "value": value, "state": state}
+    def _compare(self, method: Trainable, epoch: int, value: float) -> None:
+        self.candidates.append(Candidate(epoch=epoch, value=value))
+        if self.best is None or value > self.best.value:
+            self.best = Best(epoch, value, {name: tensor.clone() for name, tensor in method.state().items()})
 
-    def choose(self, method: TrainedMethod) -> None:
-        """Give the method the weights of the best epoch, if epochs were compared."""
+    def load_best(self, method: Trainable) -> None:
+        """Load the best epoch's weights, if epochs were compared."""
         if self.best is not None:
-            method.load(self.best["state"])
+            method.load(self.best.state)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of it."""
-        return {"points": self.points, "candidates": self.candidates, "best": self.best, "last": self.last}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.points, self.candidates = state["points"], state["candidates"]
-        self.best, self.last = state["best"], state["last"]
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What a cell is trained on, and who watches: ``watch`` is None where the last epoch is the result, unwatched."""
-
-    train: Videos
-    watch: Watch | None = None
-    part: validation.Slice | None = None
-
-    def selection(self) -> dict[str, Any] | None:
-        """Return how the result's epoch was chosen, for the record; None where it is the last one."""
-        watch = self.watch
-        if watch is None or not watch.regime.selects:
-            return None
-        found = {
-            "on": watch.regime.selection,
-            "by": f"map@{CUT}, {STRICT if watch.judge else FIELD} protocol",
-            "every": watch.regime.every,
-            "epoch": None if watch.best is None else watch.best["epoch"],
-            "candidates": watch.candidates,
-            "last": watch.last,
-        }
-        return found if self.part is None else {**found, "slice": self.part.described()}
-
-
-def watched(cell: Cell) -> Watched:
-    """Return the training videos of a cell, less those held out for selection, and its watch; raises BadInput."""
-    regime, dataset = cell.regime, cell.dataset
-    train = dataset.split("train")
-    if not (regime.selects or regime.curve):
-        return Watched(train)
-    if regime.selection != "validation":
-        return Watched(train, Watch(regime, _on_test(cell)))
-    part = validation.carve(dataset)
-    watch = Watch(regime, _on_test(cell), _on_slice(train, part))
-    return Watched(validation.training_part(dataset, part), watch, part)
-
-
-def _on_test(cell: Cell) -> Callable[[TrainedMethod], Maps]:
-    dataset = cell.dataset
-    labels = {name: dataset.labels(name) for name in ("database", "query")}
-
-    def measure(method: TrainedMethod) -> Maps:
-        database = encode_split(method, dataset.split("database"))
-        query = database if dataset.self_retrieval else encode_split(method, dataset.split("query"))
-        results = evaluate(
-            query,
-            database,
-            labels["query"],
-            labels["database"],
-            cell.protocols,
-            ks=KS,
-            self_retrieval=dataset.self_retrieval,
-            device=accelerator(method.run.device),
-        )
+        """Return what a checkpoint holds of it, as plain data and tensors."""
         return {
-            name: {key: value for key, value in result.metrics.items() if key.startswith("map")}
-            for name, result in results.items()
+            "points": [point.model_dump() for point in self.points],
+            "candidates": [candidate.model_dump() for candidate in self.candidates],
+            "best": None if self.best is None else vars(self.best).copy(),
+            "last": None if self.last is None else self.last.model_dump(),
         }
 
-    return measure
-
-
-def _on_slice(train: Videos, part: validation.Slice) -> Callable[[TrainedMethod], float]:
-    labels = validation.pseudo_labels(train, part)
-    queries, database = RowVideos(train, part.queries), RowVideos(train, part.database)
-
-    def judge(method: TrainedMethod) -> float:
-        codes = encode_split(method, queries), encode_split(method, database)
-        place = accelerator(method.run.device)
-        results = evaluate(
-            *codes, labels["query"], labels["database"], {STRICT: PRESETS[STRICT]}, ks=(CUT,), device=place
-        )
-        return float(results[STRICT].metrics[f"map@{CUT}"])
-
-    return judge
-
-
-def _cuda(device: torch.device) -> list[int]:
-    return [device.index or 0] if device.type == "cuda" else []
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.points = [CurvePoint.model_validate(point) for point in state["points"]]
+        self.candidates = [Candidate.model_validate(candidate) for candidate in state["candidates"]]
+        self.best = None if state["best"] is None else Best(**state["best"])
+        self.last = None if state["last"] is None else LastEpoch.model_validate(state["last"])

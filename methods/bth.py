@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import BadInput
 from benchmark.method import Batch, Imported, Videos
-from benchmark.training import Draws, Stage, TrainedMethod
+from benchmark.trained_method import FRESH, Draws, Stage, Start, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.anchors import anchor_count, kmeans, nearest_anchors
 from methods.parts.bert import HashBert
@@ -144,10 +144,10 @@ class BTH(TrainedMethod):
         lengths = {PRETRAIN: self.config.pretrain_epochs, TRAIN: self.config.epochs}
         return [adam_stage(name, epochs, self.config) for name, epochs in lengths.items()]
 
-    def begin_stage(self, stage: Stage, train: Videos) -> None:
+    def begin_stage(self, stage: Stage, train: Videos, start: Start = FRESH) -> None:
         """Before the main stage: anchors and graph from the network so far, then fresh weights."""
         if stage.name == TRAIN:
-            self._take_graph(train)
+            self._take_graph(train, start)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(self.run.rng("weights", TRAIN).integers(2**62)))
                 self.module.load_state_dict(self.build().state_dict())
@@ -160,8 +160,8 @@ class BTH(TrainedMethod):
         embed.bias.sub_(embed.weight @ frame.to(embed.weight))
         restore.bias.copy_(frame)
 
-    def _take_graph(self, train: Videos) -> None:
-        arrays = self.run.artefact("bth-graph", lambda: self._graph(train), of=train, **self._origin())
+    def _take_graph(self, train: Videos, start: Start) -> None:
+        arrays = self.run.artefact("bth-graph", lambda: self._graph(train, start), of=train, **self._origin(start))
         self.graph = TagGraph.from_arrays(arrays)
         self.targets = torch.from_numpy(arrays["anchors"][arrays["nearest"]])
         pairs = len(train) ** 2
@@ -171,19 +171,19 @@ class BTH(TrainedMethod):
             middle_pairs=len(self.graph.middle.ids) / pairs,
         )
 
-    def _origin(self) -> dict[str, Any]:
+    def _origin(self, start: Start) -> dict[str, Any]:
         """Return all that the weights at the end of the first stage are a function of, besides the videos."""
         return {
             "seed": self.run.seed,
             "bits": self.bits,
             "config": self.config.model_dump(),
-            "epochs": self.planned_stages()[0].epochs,
+            "epochs": start.before,
             "device": self.run.device.type,
             "precision": self.run.precision,
         }
 
-    def _graph(self, train: Videos) -> dict[str, np.ndarray]:
-        if self.run.resumed > self.planned_stages()[0].epochs:
+    def _graph(self, train: Videos, start: Start) -> dict[str, np.ndarray]:
+        if start.resumed:
             raise BadInput(
                 "the anchors of this run are no longer in the cache, and the weights they came from are overwritten",
                 next_step="run it again with --rerun failed, which starts from scratch",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import BadInput
 from benchmark.method import Batch, FrameShape, Videos
-from benchmark.training import Draws, Stage, TrainedMethod
+from benchmark.trained_method import FRESH, Draws, Stage, Start, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.augment import FeatureSpace, principal_frames, two_of
 from methods.parts.binarize import binarize
@@ -211,7 +211,7 @@ class CHAIN(TrainedMethod):
         self.run.log(spatial_views=spatial == "views")
         self._prepared = True
 
-    def begin_stage(self, stage: Stage, train: Videos) -> None:
+    def begin_stage(self, stage: Stage, train: Videos, start: Start = FRESH) -> None:
         """Make sure of what ``prepare`` gives."""
         if not self._prepared:
             self.prepare(train)

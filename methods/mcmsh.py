@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from benchmark.method import Batch, FrameShape, Imported, Videos
-from benchmark.training import Draws, Stage, TrainedMethod
+from benchmark.trained_method import FRESH, Draws, Stage, Start, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.anchors import anchor_count, kmeans, nearest_anchors
 from methods.parts.checkpoints import authors_state, sizes
@@ -203,7 +203,7 @@ class MCMSH(TrainedMethod):
         """Return the one stage."""
         return [adam_stage("train", self.config.epochs, self.config)]
 
-    def begin_stage(self, stage: Stage, train: Videos) -> None:
+    def begin_stage(self, stage: Stage, train: Videos, start: Start = FRESH) -> None:
         """Make sure that the graph is at hand."""
         if self._structure is None:
             self.prepare(train)

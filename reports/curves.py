@@ -111,9 +111,9 @@ def _by_epoch(records: Sequence[Record], preset: str) -> list[tuple[int, Mean]]:
     key = style.metric_key("map", HEADLINE_K)
     by_record = [
         {
-            int(point["epoch"]): value
+            point.epoch: value
             for point in record.training.curve
-            if (value := style.number(point.get("metrics", {}).get(preset, {}).get(key))) is not None
+            if (value := style.number(point.metrics.get(preset, {}).get(key))) is not None
         }
         for record in records
         if record.training.curve

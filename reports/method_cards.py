@@ -128,12 +128,11 @@ def _terms(record: Record) -> list[tuple[str, str, list[float]]]:
     """Return (stage, term, epoch means) of every loss term that has numbers."""
     terms = []
     for stage in record.training.stages:
-        losses = stage.get("losses")
-        for term, values in losses.items() if isinstance(losses, Mapping) else ():
-            numbers = [style.number(value) for value in values] if isinstance(values, list) else []
+        for term, values in stage.losses.items():
+            numbers = [style.number(value) for value in values]
             if any(number is not None for number in numbers):
                 finite = [float("nan") if number is None else number for number in numbers]
-                terms.append((style.one_line(stage.get("name", "stage"), 30), style.one_line(term, 30), finite))
+                terms.append((style.one_line(stage.name, 30), style.one_line(term, 30), finite))
     return terms
 
 

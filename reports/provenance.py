@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.record import Record, remarks
+from benchmark.records.training import StageHistory
 from reports import record_words, style
 from reports.matrix import Group, Row, budget_words, fill_command
 
@@ -159,15 +160,14 @@ def _maps(record: Record) -> str:
     )  # fmt: skip
 
 
-def _stage(stage: Mapping[str, Any]) -> str:
-    losses = stage.get("losses")
+def _stage(stage: StageHistory) -> str:
     ends = []
-    for name, values in sorted(losses.items()) if isinstance(losses, Mapping) else []:
-        numbers = [style.number(value) for value in values] if isinstance(values, list) else []
+    for name, values in sorted(stage.losses.items()):
+        numbers = [style.number(value) for value in values]
         if numbers:
             ends.append(f"{name} {style.rounded(numbers[0], 4)} → {style.rounded(numbers[-1], 4)}")
-    work = f"{style.count(stage.get('epochs'))} epochs, {style.count(stage.get('steps'))} steps"
-    head = f"{stage.get('name', 'stage')}: {work}, {style.seconds(stage.get('seconds'))}"
+    work = f"{style.count(stage.epochs)} epochs, {style.count(stage.steps)} steps"
+    head = f"{stage.name}: {work}, {style.seconds(stage.seconds)}"
     return style.one_line("; ".join([head, *ends]))
 
 
@@ -184,7 +184,7 @@ def _ordered(diagnostics: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _total(record: Record, key: str) -> float | None:
-    numbers = [style.number(stage.get(key)) for stage in record.training.stages]
+    numbers = [style.number(getattr(stage, key)) for stage in record.training.stages]
     finite = [value for value in numbers if value is not None]
     return sum(finite) if finite else None
 

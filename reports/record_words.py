@@ -10,9 +10,9 @@ from reports.matrix import Group, Row, fill_command
 def epochs(record: Record) -> str:
     """Return the epochs of each stage joined by +, of how many if cut short, and whether a budget set them."""
     stages = record.training.stages
-    shown = "+".join(style.count(stage.get("epochs")) for stage in stages) or style.NOTHING
-    if any("planned" in stage for stage in stages):
-        planned = "+".join(style.count(stage.get("planned", stage.get("epochs"))) for stage in stages)
+    shown = "+".join(style.count(stage.epochs) for stage in stages) or style.NOTHING
+    if any(stage.planned is not None for stage in stages):
+        planned = "+".join(style.count(stage.schedule) for stage in stages)
         return f"{shown} of {planned} ({style.one_line(record.training.stopped_by or 'stopped')})"
     return f"{shown} (budget)" if "epochs" in record.identity.budget and stages else shown
 

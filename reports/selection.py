@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
+from benchmark.records.training import Selection
 from reports import style, tables
 from reports.context import PageContext
 from reports.matrix import Group, Row
@@ -79,24 +80,24 @@ def _pairs(row: Row, bits: int) -> list[tuple[Record, float, float]]:
     key = style.metric_key("map", HEADLINE_K)
     pairs = []
     for record in row.done(bits):
-        final = (record.selection or {}).get("last") or {}
+        last_epoch = record.selection.last if record.selection else None
         chosen = style.number(record.metrics[FIELD].metrics.get(key)) if FIELD in record.metrics else None
-        last = style.number(final.get("metrics", {}).get(FIELD, {}).get(key))
+        last = style.number(last_epoch.metrics.get(FIELD, {}).get(key)) if last_epoch else None
         if chosen is not None and last is not None:
             pairs.append((record, chosen, last))
     return pairs
 
 
 def _epoch(record: Record) -> str:
-    selection = record.selection or {}
-    return f"{style.count(selection.get('epoch'))} of {style.count((selection.get('last') or {}).get('epoch'))}"
+    selection = record.selection or Selection()
+    return f"{style.count(selection.epoch)} of {style.count(selection.last.epoch if selection.last else None)}"
 
 
 def _slice(record: Record) -> str:
-    held_out = (record.selection or {}).get("slice")
-    if not held_out:
+    held_out = record.selection.slice if record.selection else None
+    if held_out is None:
         return "the test queries"
-    videos, database, relevant = (style.count(held_out.get(key)) for key in ("queries", "database", "relevant"))
+    videos, database, relevant = map(style.count, (held_out.queries, held_out.database, held_out.relevant))
     return f"{videos} held-out training videos in {database}, {relevant} nearest relevant"
 
 

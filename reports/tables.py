@@ -239,10 +239,10 @@ def learning_csv(group: Group) -> str:
     lines = [
         [
             group.name, group.fingerprint, row.label, row.method, row.variant, r.identity.bits, r.identity.seed,
-            point.get("epoch"), exact(style.number(point.get("seconds"))), preset, cut or "full",
+            point.epoch, exact(style.number(point.seconds)), preset, cut or "full",
             exact(style.number(maps.get(style.metric_key("map", cut)))),
         ]
         for row in group.rows for r in row.records for point in r.training.curve
-        for preset, maps in point.get("metrics", {}).items() for cut in style.CUTS
+        for preset, maps in point.metrics.items() for cut in style.CUTS
     ]  # fmt: skip
     return csv_text(head, lines) if lines else ""

@@ -1,1 +1,1 @@
-"""Cells of the matrix: their state, their models, and what runs them."""
+"""Cells of the matrix: what makes their numbers and what keeps their books."""

@@ -1,4 +1,4 @@
-"""A trained method as a file: built again from our ``model.pt`` or from the authors' checkpoint."""
+"""A trained method as a file: what ``model.pt`` holds, and methods built from it or from the authors' checkpoint."""
 
 from __future__ import annotations
 
@@ -10,12 +10,29 @@ from typing import TYPE_CHECKING, Any
 from benchmark import plan
 from benchmark.errors import BadInput
 from benchmark.files.tensors import MODEL_FORMAT, load_tensors
-from benchmark.method import FrameShape, Imported, Method, Run
+from benchmark.interfaces.run import Run
+from benchmark.method import FrameShape, Imported, Method
 
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.plan import Choice
+    from benchmark.plan import Cell, Choice
+
+
+def model_file(cell: Cell, method: Method) -> dict[str, Any]:
+    """Return the cell's method as plain data and tensors."""
+    return {
+        "format": MODEL_FORMAT,
+        "method": cell.choice.name,
+        "variant": cell.choice.variant,
+        "bits": cell.bits,
+        "frames": cell.dataset.shape.frames,
+        "dim": cell.dataset.shape.dim,
+        "config": cell.config.model_dump_json(),
+        "seed": cell.seed,
+        "precision": cell.precision,
+        "state": method.state(),
+    }
 
 
 def restore(

@@ -85,8 +85,8 @@ def has_curve(cell: Cell, record: Record) -> bool:
     curve, stages = cell.regime.curve, record.training.stages
     if not curve or not stages:
         return True
-    measured = {point.get("epoch") for point in record.training.curve}
-    last = int(stages[-1].get("epochs", 0))
+    measured = {point.epoch for point in record.training.curve}
+    last = stages[-1].epochs
     return not last or {last, *(epoch for epoch in range(1, last) if curve.wanted(epoch))} <= measured
 
 

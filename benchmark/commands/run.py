@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from benchmark.regime import SELECTIONS
 
 if TYPE_CHECKING:
     from benchmark.dataset import Dataset
+    from benchmark.method import Method
     from benchmark.paths import Roots
 
 DEFAULT_BITS, DEFAULT_SEEDS = [16, 32, 64], [0]
@@ -118,7 +118,12 @@ def call(args: argparse.Namespace) -> int:
     device = machine.choose_device(args.device or "auto")
     if asked.compiled:
         compiled.check_compiler(device)
-    precision_of = partial(machine.resolve_precision, args.precision or "fp32", device)
+
+    def precision_of(cls: type[Method]) -> str:
+        return machine.resolve_precision(
+            args.precision or "fp32", device, trained=cls.trained_in_epochs, proven=bool(cls.bf16)
+        )
+
     cells = plan.cells(choices, opened, bits, seeds, settings, args.epochs, precision_of, asked)
     _say_unconcerned(asked, choices)
     results = results_folder(args.results)

@@ -1,1 +1,1 @@
-"""What is kept of a cell on disk, and which code and which machine made it."""
+"""Records of cells: what they hold and how they are stored."""

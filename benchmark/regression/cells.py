@@ -125,8 +125,9 @@ def run_task(task: Task) -> Outcome:
     """Run one cell in this process, which ``begin`` has set up."""
     import torch
 
+    from benchmark.cells.measure import Settings
     from benchmark.regression.numbers import taken
-    from benchmark.runner import Settings, run_cell
+    from benchmark.runner import run_cell
 
     try:
         dataset = _opened(task.plan.model_dump_json(by_alias=True), task.roots)

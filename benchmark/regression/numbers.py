@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,7 +38,7 @@ def taken(record: Record) -> dict[str, Any]:
         },
         "codes": {name: _rounded(record.diagnostics[name] or 0.0) for name in CODES},
         "losses": {
-            stage["name"]: {term: [_rounded(v) for v in values] for term, values in stage["losses"].items()}
+            stage.name: {term: [_rounded(v) for v in values] for term, values in stage.losses.items()}
             for stage in record.training.stages
         },
     }
@@ -66,5 +67,5 @@ def _place(metric: str) -> int:
     return MAP.index(metric) if metric in MAP else len(MAP)
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _rounded(value: float | None) -> float:
+    return math.nan if value is None else float(f"{value:.{DIGITS}g}")

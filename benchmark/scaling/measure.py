@@ -66,15 +66,15 @@ def measure(task: Task) -> dict[str, Any]:
     import torch
 
     from benchmark.evaluation.evaluator import warm_up
-    from benchmark.method import Run
-    from benchmark.scaling.meter import HeldArtefacts, Meter, TimedVideos
+    from benchmark.interfaces.run import Run
+    from benchmark.scaling.meter import MemoryArtefacts, Meter, TimedVideos
     from benchmark.scaling.steps import measure_encoding, schedule_seconds
 
     machine.set_up()
     warm_up()
     device = torch.device(task.device)
     choice, dataset, meter = plan.choose_method(task.method), task.open(), Meter(device)
-    run = Run(seed=0, device=device, precision=task.precision, artefacts=HeldArtefacts())
+    run = Run(seed=0, device=device, precision=task.precision, artefacts=MemoryArtefacts())
     method = choice.cls(task.bits, dataset.shape, task.config(), run)
     stages = _train(meter, method, TimedVideos(dataset.split("train")), task.steps)
     rate = measure_encoding(meter, method, TimedVideos(dataset.split("database")), task.steps)
@@ -98,7 +98,7 @@ def measure(task: Task) -> dict[str, Any]:
 def _train(meter: Meter, method: Method, train: TimedVideos, steps: int) -> list[dict[str, Any]]:
     """Measure ``prepare`` and ``training``, and return what was measured of each stage, if there are any."""
     from benchmark.scaling.steps import measure_stage
-    from benchmark.training import TrainedMethod
+    from benchmark.trained_method import TrainedMethod
 
     with meter.part("prepare", train):
         method.prepare(train)
@@ -107,7 +107,7 @@ def _train(meter: Meter, method: Method, train: TimedVideos, steps: int) -> list
             method.fit(train)
         return []
     measured = []
-    stages = method.planned_stages()
+    stages = method.stages()
     for stage in stages:
         with meter.part("prepare", train):
             method.begin_stage(stage, train)

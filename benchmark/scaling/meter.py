@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.artefacts import ArtefactStore
 from benchmark.compute.memory import peak_memory, reset_peak_memory
 from benchmark.features import Videos
 
@@ -66,21 +65,20 @@ class TimedVideos(Videos):
             self.seconds += time.perf_counter() - began
 
 
-class HeldArtefacts(ArtefactStore):
+class MemoryArtefacts:
     """Artefacts of one process, kept in memory: what ``prepare`` made is there for ``fit``, and for nobody else."""
 
     def __init__(self) -> None:
-        super().__init__(Path())
-        self._held: dict[str, dict[str, np.ndarray]] = {}
+        self._made: dict[str, dict[str, np.ndarray]] = {}
 
     def get(
         self, name: str, make: Callable[[], Mapping[str, np.ndarray]], *, of: str, params: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """Return the arrays, made on the first call."""
         key = repr((name, of, sorted(params.items())))
-        if key not in self._held:
-            self._held[key] = dict(make())
-        return self._held[key]
+        if key not in self._made:
+            self._made[key] = dict(make())
+        return self._made[key]
 
 
 class Meter:

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.encoding import BATCH, encode_batch
+from benchmark.encoding import BATCH, Encoder, encode_batch
 from benchmark.evaluation.hamming import WORD
 from benchmark.machine import autocast
-from benchmark.method import Method
 from benchmark.prefetch import pinned
 from benchmark.scaling.meter import Meter, TimedVideos
 from benchmark.seeds import Draws
 
 if TYPE_CHECKING:
-    from benchmark.training import Stage, TrainedMethod
+    from benchmark.method import Method
+    from benchmark.stage import Stage, Trainable
 
 WARM_UP = 2
 """Steps before those that are measured (ours)."""
 
 
 def measure_stage(
-    meter: Meter, method: TrainedMethod, stage: Stage, train: TimedVideos, steps: int, main: bool
+    meter: Meter, method: Trainable, stage: Stage, train: TimedVideos, steps: int, main: bool
 ) -> dict[str, Any]:
     """Return what an epoch of a stage takes: measured whole where it has at most ``steps`` steps, else from so many.
 
@@ -72,7 +72,7 @@ def _chunks(order: np.ndarray, size: int, steps: int) -> list[np.ndarray]:
 
 def _step(
     meter: Meter,
-    method: TrainedMethod,
+    method: Trainable,
     stage: Stage,
     train: TimedVideos,
     rows: np.ndarray,
@@ -109,7 +109,7 @@ def measure_encoding(meter: Meter, method: Method, database: TimedVideos, batche
     return n / max(phase.seconds, 1e-9)
 
 
-def _encode(meter: Meter, method: Method, database: TimedVideos, start: int) -> tuple[float, float]:
+def _encode(meter: Meter, method: Encoder, database: TimedVideos, start: int) -> tuple[float, float]:
     """Encode one batch from ``start`` on, round and round; return the seconds of computing and of reading."""
     read = database.seconds
     rows = np.arange(start, start + BATCH) % len(database)

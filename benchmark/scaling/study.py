@@ -91,7 +91,9 @@ def plan_tasks(request: StudyRequest) -> list[Task]:
             dim=request.dim,
             bits=request.bits,
             device=str(device),
-            precision=machine.resolve_precision(request.precision, device, choice.cls),
+            precision=machine.resolve_precision(
+                request.precision, device, trained=choice.cls.trained_in_epochs, proven=bool(choice.cls.bf16)
+            ),
             steps=request.steps,
             preset=request.preset,
             settings=settings.get(choice.name, {}),

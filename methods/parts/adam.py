@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.method import MethodConfig
-from benchmark.training import Stage, step_decay
+from benchmark.stage import Stage, step_decay
 
 
 class AdamConfig(MethodConfig):

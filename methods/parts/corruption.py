@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmark.method import Videos
-from benchmark.training import Draws
+from benchmark.trained_method import Draws
 
 BLANKED, REPLACED = 0.8, 0.1
 """Shares of the selected frames that become zero and that become a random training frame; code of BTH and MCMSH."""

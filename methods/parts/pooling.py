@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from benchmark.method import Run, Videos
+from benchmark.interfaces.run import Run
+from benchmark.method import Videos
 
 BATCH = 256
 """Videos read at a time (ours)."""

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.method import Run, Videos
+from benchmark.interfaces.run import Run
+from benchmark.method import Videos
 from methods.parts.affinity import affinity_propagation, negative_squared_distances
 
 BLOCK = 256
@@ -47,12 +48,10 @@ def scenes(run: Run, train: Videos, most: int) -> Scenes:
     def make() -> dict[str, np.ndarray]:
         labels = np.empty((len(train), train.shape.frames), dtype=np.int8)
         converged = np.empty(len(train), dtype=bool)
-        if run.progress:
-            run.progress.phase("scenes", len(train))
+        run.phase("scenes", len(train))
         for rows, frames in train.batches(BLOCK):
             labels[rows], converged[rows] = cluster_frames(frames.to(run.device), most)
-            if run.progress:
-                run.progress.advance(len(rows))
+            run.advance(len(rows))
         return {"labels": labels, "converged": converged}
 
     arrays = run.artefact("scenes", make, of=train, most=most, dampings=list(DAMPINGS), iterations=ITERATIONS)

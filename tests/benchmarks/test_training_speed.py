@@ -22,10 +22,10 @@ from benchmark.compute.memory import keep_freed_memory
 from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.encoding import encode_reals
 from benchmark.features import FrameShape
-from benchmark.method import Run
+from benchmark.interfaces.run import Run
 from benchmark.prefetch import Ahead
 from benchmark.registry import load_method
-from benchmark.training import Draws
+from benchmark.seeds import Draws
 from tests.benchmarks import plain
 from tests.benchmarks.timing import ROUNDS, as_torch_comes, matmul_rate, over_kernel, pairs, product, seconds
 

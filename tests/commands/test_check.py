@@ -9,7 +9,8 @@ import torch
 
 import methods.conmh
 import methods.itq
-from benchmark import machine, registry, runner
+from benchmark import machine, registry
+from benchmark.cells import measure
 from benchmark.cli import main
 from benchmark.evaluation import results
 from benchmark.evaluation.evaluator import evaluate, warm_up
@@ -78,8 +79,8 @@ def test_a_swapped_query_and_database_is_caught(check, monkeypatch):
     def swapped(query, database, query_labels, database_labels, *words, **named):
         return evaluate(database, query, database_labels, query_labels, *words, **named)
 
-    monkeypatch.setattr(runner, "evaluate", swapped)
-    monkeypatch.setattr(runner, "choose_examples", lambda *words: [])  # it would notice the number of queries
+    monkeypatch.setattr(measure, "evaluate", swapped)
+    monkeypatch.setattr(measure, "choose_examples", lambda *words: [])  # it would notice the number of queries
     code, out = check("--methods", "pcah")
     assert code == 1
     assert any("mAP@20 field" in row for row in failing(out, "fell"))

@@ -64,7 +64,7 @@ def test_killed_in_training_and_started_again_equals_uninterrupted(tiny, cache_r
     (whole,) = store.scan(tmp_path / "whole").records
     assert 0 < resumed.training.resumed < 40
     assert whole.training.resumed == 0
-    assert resumed.training.stages[-1]["losses"] == whole.training.stages[-1]["losses"]
+    assert resumed.training.stages[-1].losses == whole.training.stages[-1].losses
     assert resumed.metrics == whole.metrics
     for split, expected in codes(tmp_path / "whole").items():
         assert np.array_equal(codes(tmp_path / "killed")[split].packed, expected.packed)
@@ -116,7 +116,7 @@ def test_killed_in_the_middle_of_an_artefact(tiny, tmp_path, method, artefact, s
         assert code == 0, text
     (again,) = store.scan(tmp_path / "killed" / "results").records
     (whole,) = store.scan(tmp_path / "whole" / "results").records
-    assert again.training.stages[-1]["losses"] == whole.training.stages[-1]["losses"]
+    assert again.training.stages[-1].losses == whole.training.stages[-1].losses
     assert again.metrics == whole.metrics
     for split, expected in codes(tmp_path / "whole" / "results").items():
         assert np.array_equal(codes(tmp_path / "killed" / "results")[split].packed, expected.packed)

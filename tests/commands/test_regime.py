@@ -48,10 +48,10 @@ def test_a_curve_leaves_key_codes_and_losses_as_they_are_and_is_added_to_a_recor
     assert "(kept, made" not in printed.out
     (curved,) = found(tmp_path)
     assert curved.key == plain.key and curved.metrics == plain.metrics
-    assert curved.training.stages[-1]["losses"] == plain.training.stages[-1]["losses"]
+    assert curved.training.stages[-1].losses == plain.training.stages[-1].losses
     assert all(np.array_equal(before[name], part) for name, part in codes(tmp_path, curved.key).items())
-    assert [point["epoch"] for point in curved.training.curve] == [3, 4]
-    last = curved.training.curve[-1]["metrics"]
+    assert [point.epoch for point in curved.training.curve] == [3, 4]
+    last = curved.training.curve[-1].metrics
     for preset in ("field", "strict"):
         assert {"map@5", "map@20", "map@100", "map"} <= set(last[preset])
         assert all(curved.metrics[preset].metrics[key] == value for key, value in last[preset].items())
@@ -65,12 +65,12 @@ def test_the_epoch_chosen_on_test_queries_is_a_cell_of_its_own_and_says_so(run, 
     printed = run(*WORDS, "--select", "test", page=True)
     plain, chosen = found(tmp_path)
     assert chosen.key != plain.key and chosen.identity.selection == "test"
-    maps = {point["epoch"]: point["metrics"]["field"] for point in plain.training.curve}
+    maps = {point.epoch: point.metrics["field"] for point in plain.training.curve}
     best = max(maps, key=lambda epoch: (maps[epoch]["map@20"], -epoch))
-    assert chosen.selection["epoch"] == best and chosen.selection["last"]["epoch"] == 4
+    assert chosen.selection.epoch == best and chosen.selection.last.epoch == 4
     assert chosen.metrics["field"].metrics["map@20"] == maps[best]["map@20"]
-    assert chosen.selection["last"]["metrics"]["field"] == maps[4]
-    assert [item["value"] for item in chosen.selection["candidates"]] == [maps[e]["map@20"] for e in (1, 2, 3, 4)]
+    assert chosen.selection.last.metrics["field"] == maps[4]
+    assert [item.value for item in chosen.selection.candidates] == [maps[e]["map@20"] for e in (1, 2, 3, 4)]
     gain = maps[best]["map@20"] - maps[4]["map@20"]
     line = f"ConMH [select test], 8 bits: epoch {best} CHOSEN ON THE TEST QUERIES, mAP@20 {maps[best]['map@20']:.4f}"
     assert f"{line}, at the last epoch {maps[4]['map@20']:.4f} ({gain:+.4f})" in printed.out
@@ -86,11 +86,11 @@ def test_an_epoch_chosen_on_held_out_videos_trains_without_them_and_reads_no_lab
     """The training split of this dataset has no labels at all."""
     run(*WORDS, "--select", "validation", "--eval-every", 2)
     (chosen,) = found(tmp_path)
-    held = chosen.selection
-    assert held["slice"]["queries"] == 12 and held["slice"]["trained_on"] == 108
-    assert [item["epoch"] for item in held["candidates"]] == [2, 4]
-    assert held["epoch"] == max(held["candidates"], key=lambda item: (item["value"], -item["epoch"]))["epoch"]
-    assert chosen.training.stages[-1]["steps"] == 4 * 3
+    selection = chosen.selection
+    assert selection.slice.queries == 12 and selection.slice.trained_on == 108
+    assert [item.epoch for item in selection.candidates] == [2, 4]
+    assert selection.epoch == max(selection.candidates, key=lambda item: (item.value, -item.epoch)).epoch
+    assert chosen.training.stages[-1].steps == 4 * 3
     assert (chosen.identity.selection, chosen.identity.eval_every) == ("validation", 2)
     assert "--select validation --eval-every 2" in chosen.rerun
     assert "(kept, made" in run(*WORDS, "--select", "validation", "--eval-every", 2).out
@@ -102,7 +102,7 @@ def test_time_that_runs_out_is_said_and_no_whole_schedule_is_claimed(run, tmp_pa
     printed = run(*words, "--epochs", 40, "--time-budget", "0.01s", page=True)
     (short,) = found(tmp_path)
     assert short.training.stopped_by == "time" and short.identity.budget == {"epochs": 40, "seconds": 0.01}
-    assert (short.training.stages[-1]["epochs"], short.training.stages[-1]["planned"]) == (1, 40)
+    assert (short.training.stages[-1].epochs, short.training.stages[-1].planned) == (1, 40)
     assert "1 of 40 epochs" in printed.out and "stopped by time after 1 of 40 epochs" in printed.out
     assert "--time-budget 0.01s" in short.rerun
     main(["status", "--results", str(tmp_path / "results")])
@@ -146,7 +146,7 @@ def test_the_command_of_a_record_makes_the_same_cell(run, tmp_path, tiny):
     assert main([*words, "--results", str(tmp_path / "again"), "--no-page"]) == 0
     (second,) = found(tmp_path, "again")
     assert second.key == first.key and second.metrics == first.metrics
-    assert [p["metrics"] for p in second.training.curve] == [p["metrics"] for p in first.training.curve]
+    assert [p.metrics for p in second.training.curve] == [p.metrics for p in first.training.curve]
 
 
 def test_classical_methods_have_the_same_cell_and_it_is_said(run, tmp_path):

@@ -53,9 +53,9 @@ def test_the_record_holds_what_made_the_number(run, tmp_path):
     (found,) = records(tmp_path).records
     assert found.identity.config["batch_size"] == 50
     assert found.identity.budget == {"epochs": 2}
-    assert found.training.stages[-1]["epochs"] == 2
-    assert found.training.stages[-1]["steps"] == 6
-    assert len(found.training.stages[-1]["losses"]["total"]) == 2
+    assert found.training.stages[-1].epochs == 2
+    assert found.training.stages[-1].steps == 6
+    assert len(found.training.stages[-1].losses["total"]) == 2
     assert {name: split.n for name, split in found.data.splits.items()} == {"train": 120, "database": 80, "query": 30}
     assert found.environment["packages"]["torch"].startswith("2.13.0")
     assert found.code["digest"] and found.peak_memory_bytes > 1e7
@@ -187,7 +187,7 @@ def test_a_cell_in_bfloat16_is_a_cell_of_its_own_and_its_model_encodes_alike(run
     assert set(found) == {("conmh", "fp32"), ("conmh", "bf16"), ("itq", "fp32")}
     lowered = found["conmh", "bf16"]
     assert "--precision bf16" in lowered.rerun and "precision" not in found["conmh", "fp32"].rerun
-    assert lowered.training.stages[-1]["waited"] >= 0
+    assert lowered.training.stages[-1].waited >= 0
     folder = records(tmp_path).folders[lowered.place]
     out = tmp_path / "codes.npz"
     features = tiny / "query.h5"

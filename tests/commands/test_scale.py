@@ -13,7 +13,7 @@ from benchmark.cli import main
 from benchmark.errors import BadInput
 from benchmark.features import MemoryVideos
 from benchmark.scaling import measure
-from benchmark.scaling.meter import HeldArtefacts, Meter, TimedVideos
+from benchmark.scaling.meter import MemoryArtefacts, Meter, TimedVideos
 from benchmark.scaling.steps import _chunks
 
 SMALL = ["--dim", 16, "--bits", 8, "--steps", 2, "--device", "cpu"]
@@ -171,7 +171,7 @@ def test_reading_is_told_apart_and_memory_is_the_phases_own(monkeypatch):
 
 
 def test_artefacts_are_made_once_in_a_process():
-    store, made = HeldArtefacts(), []
+    store, made = MemoryArtefacts(), []
     for _ in range(2):
         store.get("a", lambda: made.append(1) or {"x": np.ones(1)}, of="8 videos", params={"k": 2})
     assert made == [1]

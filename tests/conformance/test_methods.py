@@ -10,63 +10,23 @@ from pydantic import ValidationError
 from benchmark import plan, registry
 from benchmark.encoding import encode_reals
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Method, Run
+from benchmark.method import Method
+from benchmark.session import Session
+from tests.support.guests import QUERIES, TRAIN, data, fit, fresh
 
 BITS = (16, 32)
-SHAPE = FrameShape(8, 48)
-CLASSES = 10
-TRAIN, QUERIES = 200, 60
 EPOCHS = 15
 NAMES = list(registry.methods())
-SMALL = {
-    "size": "mini",
-    "batch_size": 50,
-    "learning_rate": 1e-3,
-    "width": 64,
-    "depth": 1,
-    "heads": 2,
-    "centred_start": True,
-}
-"""Settings that a quick run has use for, where a configuration knows them. The centred start is a variant of BTH: its
-released start leaves constant bits, which is a finding about the method and is stated on its card."""
 FLOOR = "random"
 
 ran: set[str] = set()
 
 
 @cache
-def data():
-    """Return training videos, query videos, and the labels of both: noisy classes in few dimensions, then ReLU."""
-    rng = np.random.default_rng(7)
-    labels = rng.integers(0, CLASSES, TRAIN + QUERIES)
-    latent = rng.normal(size=(CLASSES, 12))[labels] + 0.45 * rng.normal(size=(len(labels), 12))
-    frames = latent[:, None] + 0.4 * rng.normal(size=(len(labels), SHAPE.frames, 12))
-    values = np.maximum(frames @ rng.normal(size=(12, SHAPE.dim)) / 2 + 0.3, 0).astype(np.float32)
-    return MemoryVideos(values[:TRAIN]), MemoryVideos(values[TRAIN:]), labels[:TRAIN], labels[TRAIN:]
-
-
-def settings(cls):
-    return {key: value for key, value in SMALL.items() if key in cls.Config.model_fields}
-
-
-def fresh(name, bits, seed=0, epochs=EPOCHS):
-    cls = registry.load_method(name)
-    config = plan.resolve_config(plan.choose_method(name), "", settings(cls))
-    reason = cls.unsupported(bits, SHAPE, config)
-    if reason:
-        pytest.skip(f"{name} with {bits} bits: {reason}")
-    return cls(bits, SHAPE, config, Run(seed=seed, device=torch.device("cpu"), epochs=epochs))
-
-
-@cache
 def fitted(name, bits, seed=0, epochs=EPOCHS, again=False):
     """Return a fitted method; ``again`` tells two runs with one seed apart."""
-    method = fresh(name, bits, seed, epochs)
-    method.prepare(data()[0])
-    method.fit(data()[0])
     ran.add(name)
-    return method
+    return fit(fresh(name, bits, seed), Session(epochs=epochs))
 
 
 def signs(method, videos, batch=64):

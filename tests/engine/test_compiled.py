@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import plan
+from benchmark import loop, plan
 from benchmark.compiled import check_compiler, loss_of
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Run
+from benchmark.interfaces.run import Run
 from benchmark.regime import read
+from benchmark.session import Session
 from methods.conmh import ConMH, ConMHConfig
 from tests.engine.test_plan import dataset
-from tests.engine.toys import SHAPE, Toy, ToyConfig, toy_videos
+from tests.engine.toys import toy, toy_videos
 
 CPU = torch.device("cpu")
 compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
@@ -22,17 +23,17 @@ compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C
 
 def assert_equal_training(make):
     plain, compiled = make(False), make(True)
-    for stage, other in zip(plain.run.history, compiled.run.history, strict=True):
-        for name, values in stage["losses"].items():
-            np.testing.assert_allclose(other["losses"][name], values, rtol=1e-5, err_msg=name)
+    for stage, other in zip(plain.history, compiled.history, strict=True):
+        for name, values in stage.losses.items():
+            np.testing.assert_allclose(other.losses[name], values, rtol=1e-5, err_msg=name)
 
 
 @compiler
 def test_a_compiled_step_trains_as_the_plain_one_random_numbers_included():
     def trained(compiled):
-        method = Toy(4, SHAPE, ToyConfig(epochs=2, warm_up=1), Run(seed=0, device=CPU, compiled=compiled))
-        method.fit(toy_videos(32))
-        return method
+        method, session = toy(epochs=2, warm_up=1), Session(compiled=compiled)
+        loop.train(method, toy_videos(32), session)
+        return session
 
     assert_equal_training(trained)
 
@@ -44,9 +45,10 @@ def test_a_compiled_step_of_a_transformer_trains_as_the_plain_one():
         rng = np.random.default_rng(0)
         data = MemoryVideos(rng.standard_normal((24, 6, 10), dtype=np.float32))
         config = ConMHConfig(size="mini", decoder_depth=1, batch_size=12, mask_ratio=0.5, learning_rate=1e-3)
-        method = ConMH(8, FrameShape(6, 10), config, Run(seed=0, device=CPU, epochs=2, compiled=compiled))
-        method.fit(data)
-        return method
+        method = ConMH(8, FrameShape(6, 10), config, Run(seed=0, device=CPU))
+        session = Session(epochs=2, compiled=compiled)
+        loop.train(method, data, session)
+        return session
 
     assert_equal_training(trained)
 
@@ -64,8 +66,10 @@ def test_it_is_a_cell_of_its_own():
 
 
 def test_without_the_flag_nothing_is_compiled():
-    method = Toy(4, SHAPE, ToyConfig(), Run(seed=0, device=CPU))
-    assert loss_of(method) == method.loss
+    def loss():
+        pytest.fail("it is not called")
+
+    assert loss_of(loss, CPU, compiled=False) is loss
 
 
 def test_a_missing_compiler_is_told(monkeypatch):

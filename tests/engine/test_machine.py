@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import machine, registry
+from benchmark import loop, machine, registry
 from benchmark.data.resident_videos import ResidentVideos, resident, stored_bytes
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Run
+from benchmark.interfaces.run import Run
 from benchmark.prefetch import Ahead
-from benchmark.training import Draws
+from benchmark.seeds import Draws
+from benchmark.session import Session
 from methods.parts.precision import full_precision
 
 CPU = torch.device("cpu")
@@ -45,16 +46,14 @@ def test_float32_products_stay_float32_whatever_library_computes_them():
 
 
 def test_auto_takes_bf16_only_where_it_was_shown_and_is_fast(monkeypatch):
-    trained, fitted = registry.load_method("conmh"), registry.load_method("itq")
     for fast in (True, False):
         monkeypatch.setattr(machine, "has_fast_bf16", lambda device, fast=fast: fast)
-        for shown in ("measured", ""):
-            monkeypatch.setattr(trained, "bf16", shown)
-            expected = "bf16" if fast and shown else "fp32"
-            assert machine.resolve_precision("auto", CPU, trained) == expected
-        assert machine.resolve_precision("bf16", CPU, trained) == "bf16"
-        assert machine.resolve_precision("bf16", CPU, fitted) == "fp32"
-        assert machine.resolve_precision("fp32", CPU, trained) == "fp32"
+        for proven in (True, False):
+            expected = "bf16" if fast and proven else "fp32"
+            assert machine.resolve_precision("auto", CPU, trained=True, proven=proven) == expected
+            assert machine.resolve_precision("bf16", CPU, trained=True, proven=proven) == "bf16"
+            assert machine.resolve_precision("bf16", CPU, trained=False, proven=proven) == "fp32"
+            assert machine.resolve_precision("fp32", CPU, trained=True, proven=proven) == "fp32"
 
 
 def test_full_precision_widens_narrow_floats_under_autocast_only():
@@ -130,8 +129,9 @@ def test_training_on_a_gpu_agrees_with_the_cpu(name, precision):
     videos, cls, config = small(name)
     losses = []
     for device in ("cpu", "cuda"):
-        method = cls(32, FrameShape(12, 96), config, Run(0, torch.device(device), precision=precision, epochs=1))
+        method = cls(32, FrameShape(12, 96), config, Run(0, torch.device(device), precision=precision))
         method.prepare(videos)
-        method.fit(videos)
-        losses.append(method.run.history[0]["losses"]["total"][0])
+        session = Session(epochs=1)
+        loop.train(method, videos, session)
+        losses.append(session.history[0].losses["total"][0])
     assert losses[1] == pytest.approx(losses[0], rel=0.05 if precision == "bf16" else 0.01)

@@ -13,7 +13,8 @@ from benchmark.evaluation.hamming import pack, unpack
 from benchmark.evaluation.protocol import KS, PRESETS
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Method, Run
+from benchmark.interfaces.run import Run
+from benchmark.method import Method
 from benchmark.robustness_file import Condition, conditions
 from tests.reference.plain_metrics import plain_metrics
 

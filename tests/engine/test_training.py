@@ -2,61 +2,87 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark import loop
 from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput, TrainingDiverged
 from benchmark.files.tensors import load_tensors, save_tensors
-from benchmark.method import Run
+from benchmark.interfaces.run import Run
 from benchmark.prefetch import Ahead
-from benchmark.training import step_decay
-from tests.engine.toys import SHAPE, ToyConfig, equal, toy, toy_videos
+from benchmark.session import Session
+from benchmark.stage import FRESH, Start, planned_stages, step_decay
+from tests.engine.toys import SHAPE, DyingCheckpoint, Killed, Toy, ToyConfig, equal, toy, toy_videos, trained
 
-
-def fitted(run=None, **config):
-    method = toy(run, **config)
-    method.fit(toy_videos())
-    return method
-
-
-class Killed(Exception):
-    pass
-
-
-class DyingCheckpoint(CheckpointFile):
-    """Stands for a process that is killed right after its n-th checkpoint."""
-
-    def __init__(self, path, key, writes):
-        super().__init__(path, key)
-        self.left = writes
-
-    def write(self, value):
-        super().write(value)
-        self.left -= 1
-        if not self.left:
-            raise Killed
+RUN = Run(seed=3, device=torch.device("cpu"))
 
 
 def test_same_seed_same_weights_and_another_seed_others():
-    assert equal(fitted().state(), fitted().state())
-    other = Run(seed=4, device=torch.device("cpu"))
-    assert not equal(fitted().state(), fitted(other).state())
+    (one, _), (two, _) = trained(), trained()
+    assert equal(one.state(), two.state())
+    other, _ = trained(run=Run(seed=4, device=torch.device("cpu")))
+    assert not equal(one.state(), other.state())
+
+
+def test_fit_alone_trains_as_the_loop_does_with_an_empty_session():
+    method = toy()
+    method.fit(toy_videos())
+    assert equal(method.state(), trained()[0].state()) and not method.module.training
+
+
+def test_a_trained_method_with_a_fit_of_its_own_is_refused():
+    """The engine would never call it: it runs the loop with the cell's session."""
+    with pytest.raises(TypeError, match="Stubborn: the fit of a TrainedMethod is the shared loop"):
+        type("Stubborn", (Toy,), {"fit": lambda self, train: None})
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 5, 6])
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, writes):
     """Six epochs in two stages: a kill inside either, between both (2), and after the last (6)."""
-    whole = fitted()
+    whole, uninterrupted = trained()
     path = tmp_path / "checkpoint.pt"
-    cpu = torch.device("cpu")
     with pytest.raises(Killed):
-        fitted(Run(seed=3, device=cpu, checkpoint=DyingCheckpoint(path, "k", writes)))
-    run = Run(seed=3, device=cpu, checkpoint=CheckpointFile(path, "k"))
+        trained(Session(checkpoint=DyingCheckpoint(path, "k", writes)))
     torch.manual_seed(99)
-    resumed = fitted(run)
-    assert run.resumed == writes
+    resumed, session = trained(Session(checkpoint=CheckpointFile(path, "k")))
+    assert session.resumed == writes
     assert equal(whole.state(), resumed.state())
-    losses = [stage["losses"] for stage in run.history]
-    assert losses == [stage["losses"] for stage in whole.run.history]
-    assert [len(stage["losses"]["total"]) for stage in run.history] == [2, 4]
+    losses = [stage.losses for stage in session.history]
+    assert losses == [stage.losses for stage in uninterrupted.history]
+    assert [len(stage.losses["total"]) for stage in session.history] == [2, 4]
+
+
+def test_a_stage_is_told_what_was_trained_before_it(tmp_path):
+    starts = []
+
+    class Told(Toy):
+        def begin_stage(self, stage, train, start=FRESH):
+            starts.append((stage.name, start))
+
+    def run(checkpoint):
+        loop.train(Told(4, SHAPE, ToyConfig(), RUN), toy_videos(), Session(epochs=3, checkpoint=checkpoint))
+
+    path = tmp_path / "checkpoint.pt"
+    for writes in (2, 4):  # between the stages, and after two epochs of the main stage
+        path.unlink(missing_ok=True)
+        with pytest.raises(Killed):
+            run(DyingCheckpoint(path, "k", writes))
+        run(CheckpointFile(path, "k"))
+    whole = [("first", Start(0, 0)), ("main", Start(2, 0))]
+    assert starts == [whole[0], whole[1], *whole, ("main", Start(2, 2))]
+
+
+def test_the_checkpoint_is_plain_data(tmp_path):
+    """The format of checkpoints of before the history had types; they are continued."""
+    path = tmp_path / "checkpoint.pt"
+    with pytest.raises(Killed):
+        trained(Session(checkpoint=DyingCheckpoint(path, "k", 3)))
+    stored = load_tensors(path)
+    assert set(stored) == {"stage", "epoch", "history", "state", "optimiser", "key"}
+    keys = {"name", "epochs", "steps", "seconds", "waited", "losses"}
+    assert [type(entry) for entry in stored["history"]] == [dict, dict] and set(stored["history"][0]) == keys
+    for entry in stored["history"]:
+        del entry["waited"]
+    save_tensors(path, stored)
+    assert equal(trained(Session(checkpoint=CheckpointFile(path, "k")))[0].state(), trained()[0].state())
 
 
 def test_checkpoint_of_another_key_or_a_damaged_one_is_ignored(tmp_path):
@@ -70,16 +96,14 @@ def test_checkpoint_of_another_key_or_a_damaged_one_is_ignored(tmp_path):
 
 def test_nan_names_term_stage_epoch_and_step_and_keeps_the_checkpoint(tmp_path):
     checkpoint = CheckpointFile(tmp_path / "c.pt", "k")
-    run = Run(seed=3, device=torch.device("cpu"), checkpoint=checkpoint)
     with pytest.raises(TrainingDiverged, match=r"'total' became nan in stage 'main', epoch 2 of 4, step 1"):
-        fitted(run, explode_at=1)
+        trained(Session(checkpoint=checkpoint), explode_at=1)
     assert (checkpoint.read()["stage"], checkpoint.read()["epoch"]) == (1, 1)
 
 
 def test_epoch_budget_replaces_the_main_stage_and_caps_the_others():
     def epochs(budget):
-        method = toy(Run(seed=0, device=torch.device("cpu"), epochs=budget), warm_up=3, epochs=4)
-        return [stage.epochs for stage in method.planned_stages()]
+        return [stage.epochs for stage in planned_stages(toy(warm_up=3, epochs=4).stages(), budget)]
 
     assert epochs(None) == [3, 4]
     assert epochs(2) == [2, 2]
@@ -103,10 +127,11 @@ def test_logged_loss_is_the_mean_over_videos():
     values = []
     original = method.loss
     method.loss = lambda batch, stage: values.append((len(batch["x"]), original(batch, stage))) or values[-1][1]
-    method.fit(toy_videos())
+    session = Session()
+    loop.train(method, toy_videos(), session)
     expected = sum(n * float(loss["total"].detach()) for n, loss in values) / 50
-    assert method.run.history[-1]["losses"]["total"][0] == pytest.approx(expected, rel=1e-6)
-    assert method.run.history[-1]["steps"] == 4
+    assert session.history[-1].losses["total"][0] == pytest.approx(expected, rel=1e-6)
+    assert session.history[-1].steps == 4
 
 
 def test_step_decay_with_floor():

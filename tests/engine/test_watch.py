@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from benchmark.checkpoint import CheckpointFile
-from benchmark.method import Run
-from benchmark.regime import Curve, Regime, cut_short, ran_out
+from benchmark.history import cut_short, ran_out, trained_seconds
+from benchmark.records.training import StageHistory
+from benchmark.regime import Curve, Regime
+from benchmark.session import Session
+from benchmark.stage import planned_stages
 from benchmark.watch import Watch
-from tests.engine.test_training import DyingCheckpoint, Killed
-from tests.engine.toys import equal, toy, toy_videos
+from tests.engine.toys import DyingCheckpoint, Killed, equal, toy, trained
 
-CPU = torch.device("cpu")
 VALUES = {1: 0.3, 2: 0.7, 3: 0.7, 4: 0.1}
 """What the judge of these tests says of each epoch: the second is the first of the best two."""
 
@@ -32,59 +33,51 @@ class Spoilt(Watch):
         super().__init__(Regime(**regime), measure)
 
 
-def trained(watch=None, checkpoint=None, seconds=None, **config):
-    run = Run(seed=3, device=CPU, watch=watch, checkpoint=checkpoint, seconds=seconds)
-    method = toy(run, **config)
-    method.fit(toy_videos())
-    return method
-
-
 def test_a_curve_changes_no_weight_no_loss_and_no_random_stream():
-    plain = trained()
+    plain, without = trained()
     watch = Spoilt(curve=Curve(every=1))
-    watched = trained(watch)
+    watched, session = trained(Session(watch=watch))
     assert watch.seen == [1, 2, 3, 4]
     assert equal(plain.state(), watched.state())
-    losses = [[stage["losses"] for stage in method.run.history] for method in (plain, watched)]
-    assert losses[0] == losses[1]
+    assert [stage.losses for stage in session.history] == [stage.losses for stage in without.history]
     assert watch.best is None and not watched.module.training
 
 
 def test_points_lie_at_the_epochs_asked_for_and_at_the_last():
     watch = Spoilt(curve=Curve(at=(1, 9)))
-    trained(watch)
-    assert [point["epoch"] for point in watch.points] == [1, 4]
-    assert [point["metrics"]["field"]["map@20"] for point in watch.points] == [0.3, 0.1]
-    assert watch.points[0]["seconds"] < watch.points[1]["seconds"]
+    trained(Session(watch=watch))
+    assert [point.epoch for point in watch.points] == [1, 4]
+    assert [point.metrics["field"]["map@20"] for point in watch.points] == [0.3, 0.1]
+    assert watch.points[0].seconds < watch.points[1].seconds
     watch = Spoilt(curve=Curve(at=(1,), every=2))
-    trained(watch)
-    assert [point["epoch"] for point in watch.points] == [1, 2, 4]
+    trained(Session(watch=watch))
+    assert [point.epoch for point in watch.points] == [1, 2, 4]
 
 
 def test_the_weights_of_the_first_best_epoch_are_kept_and_the_last_is_measured():
     watch = Spoilt(selection="test")
-    method = trained(watch)
-    assert [item["epoch"] for item in watch.candidates] == [1, 2, 3, 4]
-    assert watch.best["epoch"] == 2 and watch.last["epoch"] == 4
-    assert watch.last["metrics"]["field"]["map@20"] == 0.1
+    method, _ = trained(Session(watch=watch))
+    assert [item.epoch for item in watch.candidates] == [1, 2, 3, 4]
+    assert watch.best.epoch == 2 and watch.last.epoch == 4
+    assert watch.last.metrics["field"]["map@20"] == 0.1
     assert equal(method.state(), watch.states[2]) and not equal(method.state(), watch.states[4])
-    assert equal(trained().state(), watch.states[4])
+    assert equal(trained()[0].state(), watch.states[4])
 
 
 def test_candidates_are_every_so_many_epochs_and_the_last():
     watch = Spoilt(selection="test", every=3)
-    trained(watch)
-    assert [item["epoch"] for item in watch.candidates] == [3, 4]
+    trained(Session(watch=watch))
+    assert [item.epoch for item in watch.candidates] == [3, 4]
 
 
 def test_a_judge_decides_without_the_test_queries():
     """Test queries are measured once, after the last epoch, to say what the choice gained."""
     watch = Spoilt(selection="validation")
     watch.judge = lambda method: 1.0 if method.now[1] == 0 else 0.5
-    method = trained(watch)
-    assert watch.best["epoch"] == 1 and watch.seen == [4]
+    method, _ = trained(Session(watch=watch))
+    assert watch.best.epoch == 1 and watch.seen == [4]
     plain = Spoilt(curve=Curve(every=1))
-    trained(plain)
+    trained(Session(watch=plain))
     assert equal(method.state(), plain.states[1])
 
 
@@ -94,73 +87,73 @@ def test_a_judge_decides_without_the_test_queries():
 )
 def test_killed_and_resumed_chooses_and_measures_alike(tmp_path, writes, regime):
     whole = Spoilt(**regime)
-    expected = trained(whole)
+    expected, _ = trained(Session(watch=whole))
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
-        trained(Spoilt(**regime), DyingCheckpoint(path, "k", writes))
+        trained(Session(watch=Spoilt(**regime), checkpoint=DyingCheckpoint(path, "k", writes)))
     again = Spoilt(**regime)
-    resumed = trained(again, CheckpointFile(path, "k"))
+    resumed, _ = trained(Session(watch=again, checkpoint=CheckpointFile(path, "k")))
     assert equal(expected.state(), resumed.state())
     assert again.candidates == whole.candidates and again.last == whole.last
-    assert [(p["epoch"], p["metrics"]) for p in again.points] == [(p["epoch"], p["metrics"]) for p in whole.points]
+    assert [(p.epoch, p.metrics) for p in again.points] == [(p.epoch, p.metrics) for p in whole.points]
     assert len(again.seen) == len([epoch for epoch in whole.seen if epoch > writes - 2])
 
 
 def test_a_budget_of_time_ends_training_after_the_epoch_in_which_it_ran_out():
-    method = trained(seconds=1e-9, warm_up=0)
-    assert method.run.stopped_by == "time"
-    (stage,) = [stage for stage in method.run.history if stage["name"] == "main"]
-    assert (stage["epochs"], stage["planned"], len(stage["losses"]["total"])) == (1, 4, 1)
+    method, session = trained(Session(seconds=1e-9), warm_up=0)
+    assert session.stopped_by == "time"
+    (stage,) = [stage for stage in session.history if stage.name == "main"]
+    assert (stage.epochs, stage.planned, len(stage.losses["total"])) == (1, 4, 1)
     first = Spoilt(curve=Curve(every=1))
-    trained(first, warm_up=0)
+    trained(Session(watch=first), warm_up=0)
     assert equal(method.state(), first.states[1])
 
 
 def test_a_budget_that_suffices_changes_nothing_and_claims_the_whole_schedule():
-    method = trained(seconds=1e6)
-    assert method.run.stopped_by == ""
-    assert equal(method.state(), trained().state())
-    assert all("planned" not in stage for stage in method.run.history)
+    method, session = trained(Session(seconds=1e6))
+    assert session.stopped_by == ""
+    assert equal(method.state(), trained()[0].state())
+    assert all(stage.planned is None and "planned" not in stage.model_dump() for stage in session.history)
 
 
 def test_a_budget_that_ran_out_in_an_early_stage_begins_no_other():
-    method = trained(seconds=1e-9)
-    told = [(stage["name"], stage["epochs"], stage["planned"]) for stage in method.run.history]
-    assert told == [("first", 1, 2), ("main", 0, 4)]
+    _, session = trained(Session(seconds=1e-9))
+    assert [(stage.name, stage.epochs, stage.planned) for stage in session.history] == [("first", 1, 2), ("main", 0, 4)]
 
 
 def test_selection_takes_the_epoch_at_which_time_ran_out_as_the_last():
     watch = Spoilt(selection="test", every=3, curve=Curve(at=(3,)))
-    trained(watch, seconds=1e-9, warm_up=0)
-    assert watch.best["epoch"] == watch.last["epoch"] == 1
-    assert [point["epoch"] for point in watch.points] == [1]
+    trained(Session(watch=watch, seconds=1e-9), warm_up=0)
+    assert watch.best.epoch == watch.last.epoch == 1
+    assert [point.epoch for point in watch.points] == [1]
 
 
 def test_time_before_a_resume_counts(tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
-        trained(checkpoint=DyingCheckpoint(path, "k", 3), seconds=1e6)
-    held = CheckpointFile(path, "k").read()
-    held["history"][0]["seconds"] = 1000.0
-    CheckpointFile(path, "k").write(held)
-    method = trained(checkpoint=CheckpointFile(path, "k"), seconds=1000.0)
-    assert method.run.stopped_by == "time" and method.run.history[-1]["epochs"] == 2
-    assert method.run.resumed == 3
+        trained(Session(checkpoint=DyingCheckpoint(path, "k", 3), seconds=1e6))
+    stored = CheckpointFile(path, "k").read()
+    stored["history"][0]["seconds"] = 1000.0
+    CheckpointFile(path, "k").write(stored)
+    _, session = trained(Session(checkpoint=CheckpointFile(path, "k"), seconds=1000.0))
+    assert session.stopped_by == "time" and session.history[-1].epochs == 2
+    assert session.resumed == 3
 
 
 def test_killed_after_time_ran_out_and_resumed_trains_no_more(tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
-        trained(checkpoint=DyingCheckpoint(path, "k", 1), seconds=1e-9)
-    method = trained(checkpoint=CheckpointFile(path, "k"), seconds=1e-9)
-    assert method.run.stopped_by == "time" and method.run.resumed == 1
-    assert [stage["epochs"] for stage in method.run.history] == [1, 0]
+        trained(Session(checkpoint=DyingCheckpoint(path, "k", 1), seconds=1e-9))
+    _, session = trained(Session(checkpoint=CheckpointFile(path, "k"), seconds=1e-9))
+    assert session.stopped_by == "time" and session.resumed == 1
+    assert [stage.epochs for stage in session.history] == [1, 0]
 
 
 def test_history_of_a_training_cut_at_the_end_of_a_stage():
-    history = [{"name": "a", "epochs": 2, "seconds": 1.5}]
+    history = [StageHistory(name="a", epochs=2, seconds=1.5)]
+    stages = planned_stages(toy(warm_up=2, epochs=3).stages(), None)
     assert ran_out(history, 1.5) and not ran_out(history, 1.6) and not ran_out(history, None)
-    cut_short(history, 2, [("a", 2), ("b", 3)])
-    assert "planned" not in history[0]
-    assert (history[1]["epochs"], history[1]["planned"]) == (0, 3)
-    assert np.isclose(sum(stage["seconds"] for stage in history), 1.5)
+    cut_short(history, 2, stages)
+    assert history[0].planned is None
+    assert (history[1].epochs, history[1].planned) == (0, 3)
+    assert np.isclose(trained_seconds(history), 1.5)

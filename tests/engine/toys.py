@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from benchmark import loop
+from benchmark.checkpoint import CheckpointFile
 from benchmark.features import FrameShape, MemoryVideos, Videos
-from benchmark.method import Batch, MethodConfig, Run
-from benchmark.training import Draws, Stage, TrainedMethod, step_decay
+from benchmark.interfaces.run import Run
+from benchmark.method import Batch, MethodConfig
+from benchmark.session import Session
+from benchmark.stage import step_decay
+from benchmark.trained_method import Draws, Stage, TrainedMethod
 
 SHAPE = FrameShape(5, 6)
 
@@ -64,6 +70,31 @@ class Toy(TrainedMethod):
 
 def toy(run: Run | None = None, bits: int = 4, **config: Any) -> Toy:
     return Toy(bits, SHAPE, ToyConfig(**config), run or Run(seed=3, device=torch.device("cpu")))
+
+
+def trained(session: Session | None = None, run: Run | None = None, **config: Any) -> tuple[Toy, Session]:
+    """Return a toy that the loop has trained, and its session."""
+    method, session = toy(run, **config), session or Session()
+    loop.train(method, toy_videos(), session)
+    return method, session
+
+
+class Killed(Exception):
+    pass
+
+
+class DyingCheckpoint(CheckpointFile):
+    """Stands for a process that is killed right after its n-th checkpoint."""
+
+    def __init__(self, path: Path, key: str, writes: int) -> None:
+        super().__init__(path, key)
+        self.left = writes
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        super().write(value)
+        self.left -= 1
+        if not self.left:
+            raise Killed
 
 
 def toy_videos(n: int = 50) -> MemoryVideos:

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark import loop
 from benchmark.artefacts import ArtefactStore
 from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Run
+from benchmark.interfaces.run import Run
 from benchmark.seeds import Draws
+from benchmark.session import Session
+from benchmark.stage import Start
 from methods.bth import BTH, PRETRAIN, TRAIN, BTHConfig
 from methods.parts.bert import Norm
 from methods.parts.corruption import corrupt
@@ -205,33 +208,34 @@ class Brittle(BTH):
 
 
 def fit(folder, train, at=None, **config):
-    run = Run(0, CPU, artefacts=ArtefactStore(folder / "cache"), checkpoint=CheckpointFile(folder / "c.pt", "key"))
+    run = Run(0, CPU, artefacts=ArtefactStore(folder / "cache"))
     method = Brittle(8, train.shape, BTHConfig(**TINY, pretrain_epochs=2, epochs=3, **config), run, at=at)
-    method.fit(train)
-    return method
+    session = Session(checkpoint=CheckpointFile(folder / "c.pt", "key"))
+    loop.train(method, train, session)
+    return method, session
 
 
 @pytest.mark.parametrize("at", [(PRETRAIN, 1), (TRAIN, 0), (TRAIN, 1)])
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, train, at):
-    whole = fit(tmp_path / "whole", train)
+    whole, uninterrupted = fit(tmp_path / "whole", train)
     with pytest.raises(Killed):
         fit(tmp_path / "halves", train, at)
-    resumed = fit(tmp_path / "halves", train)
-    assert resumed.run.resumed == {PRETRAIN: 1, TRAIN: 2 + at[1]}[at[0]]
+    resumed, session = fit(tmp_path / "halves", train)
+    assert session.resumed == {PRETRAIN: 1, TRAIN: 2 + at[1]}[at[0]]
     for name, value in whole.state().items():
         assert torch.equal(value, resumed.state()[name]), name
-    assert [entry["losses"] for entry in resumed.run.history] == [entry["losses"] for entry in whole.run.history]
+    assert [entry.losses for entry in session.history] == [entry.losses for entry in uninterrupted.history]
     assert resumed.run.scalars == whole.run.scalars
 
 
 def test_killed_while_the_anchors_are_made(tmp_path, train, monkeypatch):
-    whole = fit(tmp_path / "whole", train)
+    whole, _ = fit(tmp_path / "whole", train)
     with monkeypatch.context() as patch:
         patch.setattr("methods.bth.tag_graph", lambda *_: (_ for _ in ()).throw(Killed()))
         with pytest.raises(Killed):
             fit(tmp_path / "halves", train)
     assert not list((tmp_path / "halves" / "cache").glob("*.npz"))
-    for name, value in fit(tmp_path / "halves", train).state().items():
+    for name, value in fit(tmp_path / "halves", train)[0].state().items():
         assert torch.equal(value, whole.state()[name])
 
 
@@ -246,20 +250,18 @@ def test_lost_anchors_are_not_made_from_later_weights(tmp_path, train):
 
 def test_anchors_are_shared_only_where_the_first_stage_is_the_same(tmp_path, train):
     made = []
-    for bits, seed in ((8, 0), (8, 1), (16, 0), (8, 0)):
-        run = Run(seed, CPU, artefacts=ArtefactStore(tmp_path), epochs=1)
-        method = make(bits, run=run)
-        method.begin_stage(method.stages()[1], train)
+    for bits, seed, before in ((8, 0, 1), (8, 1, 1), (16, 0, 1), (8, 0, 1), (8, 0, 2)):
+        method = make(bits, run=Run(seed, CPU, artefacts=ArtefactStore(tmp_path)))
+        method.begin_stage(method.stages()[1], train, Start(before=before))
         made.append(len(list(tmp_path.glob("bth-graph-*.npz"))))
-    assert made == [1, 2, 3, 3]
+    assert made == [1, 2, 3, 3, 4]
 
 
 def test_losses_fall(train):
-    run = Run(0, CPU, epochs=20)
-    method = make(run=run, pretrain_epochs=10)
-    method.fit(train)
-    for entry in run.history:
-        for name, values in entry["losses"].items():
+    session = Session(epochs=20)
+    loop.train(make(pretrain_epochs=10), train, session)
+    for entry in session.history:
+        for name, values in entry.losses.items():
             assert values[-1] < 0.9 * values[0], name
 
 

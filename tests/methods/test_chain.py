@@ -10,12 +10,14 @@ import pytest
 import torch
 from scipy.stats import kstest, norm
 
+from benchmark import loop
 from benchmark.artefacts import ArtefactStore
 from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Run
-from benchmark.training import Draws
+from benchmark.interfaces.run import Run
+from benchmark.seeds import Draws
+from benchmark.session import Session
 from methods.chain import CHAIN, ChainConfig
 from methods.parts.augment import channel_gains, principal_frames, two_of
 from methods.parts.positions import sinusoid
@@ -49,8 +51,8 @@ def ordered_videos(n: int = 240, frames: int = 8, dim: int = 24) -> MemoryVideos
 
 
 def chain(videos: MemoryVideos, epochs: int = 1, bits: int = 16, **config: Any) -> CHAIN:
-    run = Run(0, torch.device("cpu"), epochs=epochs)
-    method = CHAIN(bits, videos.shape, ChainConfig(**{**SMALL, **config}), run)
+    run = Run(0, torch.device("cpu"))
+    method = CHAIN(bits, videos.shape, ChainConfig(**{**SMALL, "epochs": epochs, **config}), run)
     method.prepare(videos)
     return method
 
@@ -240,8 +242,9 @@ def test_ablations_switch_tasks_off(variant: str, logged: set[str]) -> None:
 def test_every_task_is_learnt() -> None:
     videos = ordered_videos()
     method = chain(videos, epochs=30, learning_rate=2e-3, batch_size=60)
-    method.fit(videos)
-    losses = method.run.history[0]["losses"]
+    session = Session()
+    loop.train(method, videos, session)
+    losses = session.history[0].losses
     assert method.run.scalars["order_chance"] == 1 / 4
     assert losses["order_accuracy"][-1] > 0.5
     for task in ("contrast", "order", "scenes"):
@@ -256,20 +259,16 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videos = ordered_videos(120)
-    whole = chain(videos, epochs=4)
-    whole.fit(videos)
+    whole, uninterrupted = chain(videos), Session(epochs=4)
+    loop.train(whole, videos, uninterrupted)
 
-    def run() -> Run:
-        return Run(
-            0,
-            torch.device("cpu"),
-            epochs=4,
-            artefacts=ArtefactStore(tmp_path / "artefacts"),
-            checkpoint=CheckpointFile(tmp_path / "checkpoint.pt", "key"),
-        )
+    def prepared() -> tuple[CHAIN, Session]:
+        run = Run(0, torch.device("cpu"), artefacts=ArtefactStore(tmp_path / "artefacts"))
+        method = CHAIN(16, videos.shape, ChainConfig(**SMALL), run)
+        method.prepare(videos)
+        return method, Session(epochs=4, checkpoint=CheckpointFile(tmp_path / "checkpoint.pt", "key"))
 
-    killed = CHAIN(16, videos.shape, ChainConfig(**SMALL), run())
-    killed.prepare(videos)
+    killed, session = prepared()
 
     def kill(_stage: object, epoch: int) -> None:
         if epoch == 2:
@@ -278,12 +277,11 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_codes(
     with monkeypatch.context() as patch:
         patch.setattr(killed, "begin_epoch", kill)
         with pytest.raises(Killed):
-            killed.fit(videos)
-    resumed = CHAIN(16, videos.shape, ChainConfig(**SMALL), run())
-    resumed.prepare(videos)
-    resumed.fit(videos)
-    assert resumed.run.resumed == 2
-    assert resumed.run.history[0]["losses"] == whole.run.history[0]["losses"]
+            loop.train(killed, videos, session)
+    resumed, session = prepared()
+    loop.train(resumed, videos, session)
+    assert session.resumed == 2
+    assert session.history[0].losses == uninterrupted.history[0].losses
     assert all(torch.equal(value, whole.state()[name]) for name, value in resumed.state().items())
 
 

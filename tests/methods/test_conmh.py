@@ -6,8 +6,8 @@ import torch
 
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Run
-from benchmark.training import Draws
+from benchmark.interfaces.run import Run
+from benchmark.seeds import Draws
 from methods.conmh import ConMH, ConMHConfig
 
 CPU = torch.device("cpu")

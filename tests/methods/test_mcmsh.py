@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import plan
+from benchmark import loop, plan
 from benchmark.artefacts import ArtefactStore
 from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
-from benchmark.method import Run
-from benchmark.training import Draws
+from benchmark.interfaces.run import Run
+from benchmark.seeds import Draws
+from benchmark.session import Session
 from methods.mcmsh import MCMSH, MCMSHConfig, companions
 from methods.parts.dropout import dropout
 from methods.parts.gates import PassNorm
@@ -216,13 +217,13 @@ def test_alpha_follows_the_epoch_and_is_stored(videos):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(videos, tmp_path):
-    def run():
-        return Run(seed=4, device=CPU, checkpoint=CheckpointFile(tmp_path / "checkpoint.pt", "key"))
+    def session():
+        return Session(checkpoint=CheckpointFile(tmp_path / "checkpoint.pt", "key"))
 
     whole = make(seed=4, **{**TINY, "epochs": 3})
     whole.fit(videos)
     config = MCMSHConfig(**{**TINY, "epochs": 3})
-    killed = MCMSH(8, SHAPE, config, run())
+    killed = MCMSH(8, SHAPE, config, Run(seed=4, device=CPU))
 
     def kill(stage, epoch):
         if epoch == 2:
@@ -231,10 +232,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(videos, tmp_path):
 
     killed.begin_epoch = kill
     with pytest.raises(KeyboardInterrupt):
-        killed.fit(videos)
-    resumed = MCMSH(8, SHAPE, config, run())
-    resumed.fit(videos)
-    assert resumed.run.resumed == 2
+        loop.train(killed, videos, session())
+    resumed, rest = MCMSH(8, SHAPE, config, Run(seed=4, device=CPU)), session()
+    loop.train(resumed, videos, rest)
+    assert rest.resumed == 2
     for name, value in whole.state().items():
         assert torch.equal(resumed.state()[name], value), name
 

@@ -1,7 +1,6 @@
 """Every method that trains in epochs, measured after each of them: equal weights, and a choice that survives a kill."""
 
 import pytest
-import torch
 
 from benchmark import registry
 from benchmark.artefacts import ArtefactStore
@@ -9,12 +8,11 @@ from benchmark.checkpoint import CheckpointFile
 from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.protocol import PRESETS
-from benchmark.method import Run
 from benchmark.regime import Curve, Regime
+from benchmark.session import Session
 from benchmark.watch import Watch
-from tests.conformance.test_methods import data, fresh
-from tests.engine.test_training import DyingCheckpoint, Killed
-from tests.engine.toys import equal
+from tests.engine.toys import DyingCheckpoint, Killed, equal
+from tests.support.guests import data, fit, fresh
 
 BITS, EPOCHS = 16, 3
 TRAINED = [name for name in registry.methods() if registry.load_method(name).trained_in_epochs]
@@ -27,40 +25,34 @@ def measure(method):
 
 
 def fitted(name, watch, folder, checkpoint=None):
-    method = fresh(name, BITS, epochs=EPOCHS)
-    artefacts = ArtefactStore(folder / "artefacts")
-    cpu = torch.device("cpu")
-    run = Run(seed=0, device=cpu, epochs=EPOCHS, artefacts=artefacts, watch=watch, checkpoint=checkpoint)
-    method = type(method)(BITS, method.shape, method.config, run)
-    method.prepare(data()[0])
-    method.fit(data()[0])
-    return method
+    session = Session(epochs=EPOCHS, watch=watch, checkpoint=checkpoint)
+    method = fresh(name, BITS, artefacts=ArtefactStore(folder / "artefacts"))
+    return fit(method, session), session
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_measuring_after_each_epoch_moves_no_weight_and_no_loss(name, tmp_path):
-    plain = fitted(name, None, tmp_path / "plain")
+    plain, without = fitted(name, None, tmp_path / "plain")
     watch = Watch(Regime(curve=Curve(every=1)), measure)
-    watched = fitted(name, watch, tmp_path / "watched")
+    watched, session = fitted(name, watch, tmp_path / "watched")
     assert equal(plain.state(), watched.state())
-    losses = [[stage["losses"] for stage in method.run.history] for method in (plain, watched)]
-    assert losses[0] == losses[1]
-    assert [point["epoch"] for point in watch.points] == [1, 2, 3]
-    assert watch.points[-1]["metrics"] == measure(watched)
+    assert [stage.losses for stage in session.history] == [stage.losses for stage in without.history]
+    assert [point.epoch for point in watch.points] == [1, 2, 3]
+    assert watch.points[-1].metrics == measure(watched)
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_choice_that_was_killed_and_resumed_is_the_same(name, tmp_path):
     regime = Regime(selection="test")
     whole = Watch(regime, measure)
-    expected = fitted(name, whole, tmp_path)
+    expected, uninterrupted = fitted(name, whole, tmp_path)
     path = tmp_path / "checkpoint.pt"
-    stages = len(expected.run.history)
+    stages = len(uninterrupted.history)
     with pytest.raises(Killed):
         fitted(name, Watch(regime, measure), tmp_path, DyingCheckpoint(path, "k", EPOCHS * (stages - 1) + 2))
     again = Watch(regime, measure)
-    resumed = fitted(name, again, tmp_path, CheckpointFile(path, "k"))
-    assert resumed.run.resumed == EPOCHS * (stages - 1) + 2
+    resumed, session = fitted(name, again, tmp_path, CheckpointFile(path, "k"))
+    assert session.resumed == EPOCHS * (stages - 1) + 2
     assert again.candidates == whole.candidates and again.last == whole.last
-    assert again.best["epoch"] == whole.best["epoch"] and equal(expected.state(), resumed.state())
-    assert measure(resumed)["field"]["map@20"] == whole.best["value"]
+    assert again.best.epoch == whole.best.epoch and equal(expected.state(), resumed.state())
+    assert measure(resumed)["field"]["map@20"] == whole.best.value

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from benchmark.records.training import StageHistory
 from reports import matrix, method_cards
 from reports.context import PageContext
 from reports.stored import Stored
@@ -15,9 +16,7 @@ from tests.support.fakes import make
 def trained(bits=16, seed=0, losses=None, stages=("main",), **changes):
     record = make(bits=bits, seed=seed, **changes)
     held = losses or {"total": [3.0, 2.0, 1.0], "order": [1.0, 0.5, 0.25]}
-    record.training.stages = [
-        {"name": name, "epochs": 3, "steps": 9, "seconds": 1.0, "losses": held} for name in stages
-    ]
+    record.training.stages = [StageHistory(name=name, epochs=3, steps=9, seconds=1.0, losses=held) for name in stages]
     return record
 
 
@@ -60,11 +59,11 @@ def test_long_curves_are_thinned_and_keep_their_ends(n):
     assert (np.diff(at) > 0).all() and np.diff(at).max(initial=0) <= n / method_cards.POINTS + 1
 
 
-def test_terms_without_numbers_and_broken_stages_draw_nothing(tmp_path):
-    held = {"total": [math.nan, None], "text": "high", "order": [1.0, math.inf]}
+def test_terms_and_stages_without_numbers_draw_nothing(tmp_path):
+    held = {"total": [math.nan, None], "none": [], "order": [1.0, math.inf]}
     record = trained(losses=held)
-    record.training.stages.append({"name": "odd", "losses": None})
+    record.training.stages.append(StageHistory(name="odd"))
     _, context, groups = articles(tmp_path, record)
     svg = context.files["figures/ucf101-conmh-losses.svg"].decode()
-    assert ">order<" in svg and ">total<" not in svg and ">text<" not in svg
+    assert ">order<" in svg and ">total<" not in svg and ">none<" not in svg
     assert "nan" not in method_cards.draw(groups[0], groups[0].rows[0]).alt.lower()

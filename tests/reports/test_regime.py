@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 
+from benchmark.records.training import CurvePoint, HeldOut, LastEpoch, Selection
 from reports import curves, matrix, page, published, ranks, record_words, selection, tables
 from tests.support.fakes import make, metrics, store
 
@@ -20,14 +21,14 @@ def remade(record, **identity):
 def chosen(on="test", seed=0, gain=0.05, level=0.6, **options):
     record = remade(make(seed=seed, level=level, **options), selection=on)
     last = {name: {"map@20": held.metrics["map@20"] - gain} for name, held in record.metrics.items()}
-    record.selection = {"on": on, "epoch": 7, "last": {"epoch": 40, "metrics": last}}
+    record.selection = Selection(on=on, epoch=7, last=LastEpoch(epoch=40, metrics=last))
     return record
 
 
 def curved(epochs, seed=0, level=0.5, **options):
     record = make(seed=seed, level=level, **options)
     record.training.curve = [
-        {"epoch": e, "seconds": 2.0 * e, "metrics": {p: {"map@20": level - 1 / (1 + e)} for p in ("field", "strict")}}
+        CurvePoint(epoch=e, seconds=2.0 * e, metrics={p: {"map@20": level - 1 / (1 + e)} for p in ("field", "strict")})
         for e in epochs
     ]
     return record
@@ -77,13 +78,13 @@ def test_the_gain_is_the_mean_over_seeds_of_chosen_less_last():
     assert (line.chosen, line.last) == ("0.528", "0.508")
     assert line.slice == "the test queries"
     lost = chosen("validation", gain=-0.01)
-    lost.selection["slice"] = {"queries": 76, "database": 679, "relevant": 20}
+    lost.selection.slice = HeldOut(queries=76, database=679, relevant=20)
     (line,) = selection.table(matrix.build([lost])[0], ["conmh"])
     assert line.gain == "−0.010"
     assert line.slice == "76 held-out training videos in 679, 20 nearest relevant"
     assert selection.warnings(matrix.build([lost])[0], matrix.build([lost])[0].rows[0]) == []
     broken = chosen()
-    broken.selection = {"last": {"metrics": {"field": {"map@20": None}}}}
+    broken.selection = Selection(last=LastEpoch(metrics={"field": {"map@20": None}}))
     assert selection.table(matrix.build([broken])[0], ["conmh"]) == []
 
 
@@ -117,7 +118,7 @@ def test_all_points_of_learning_curves_are_a_file(tmp_path):
 
 def test_a_cell_that_time_cut_short_says_of_how_many_epochs():
     record = make(budget={"epochs": 40, "seconds": 90})
-    record.training.stages[0] |= {"epochs": 3, "planned": 40}
+    record.training.stages[0].epochs, record.training.stages[0].planned = 3, 40
     record.training.stopped_by = "time"
     assert record_words.epochs(record) == "3 of 40 (time)"
     (group,) = matrix.build([record, make()])

@@ -54,7 +54,7 @@ def test_conmh_trains_from_a_file_of_fcvids_size_in_bounded_memory(tmp_path):
         stage = found.training.stages[-1]
         print(
             f"\nfile {big.stat().st_size / 1e9:.2f} GB, anonymous memory at most {peak / 2**20:.0f} MiB, "
-            f"{stage['steps']} steps in {stage['seconds']:.0f} s ({VIDEOS / stage['seconds']:.0f} videos/s)"
+            f"{stage.steps} steps in {stage.seconds:.0f} s ({VIDEOS / stage.seconds:.0f} videos/s)"
         )
         assert found.data.splits["train"].n == VIDEOS
         assert 0 < peak < LIMIT
