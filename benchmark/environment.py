@@ -24,7 +24,7 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "numba", "h5py", "pandas"
 ROOMS = ("benchmark", "methods", "datasets")
 ENGINE = ("benchmark/runner.py", "benchmark/encoding.py", "benchmark/evaluation/evaluator.py")
 """The engine's files whose imports, taken together, can move a number."""
-FINDERS = ("benchmark/registry.py", "benchmark/plan.py")
+FINDERS = ("benchmark/registry.py", "benchmark/catalogue/choice.py")
 """Files that lead from names to guests: the guests of a cell are known, so what else they import is not followed."""
 TOLD = {"paper", "source", "differences", "choices", "cost", "title", "bf16"}
 """Class attributes that say something in words; one that holds anything but text counts."""

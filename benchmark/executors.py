@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import environment, machine, record
-from benchmark.plan import Cell
+from benchmark.cells.cell import Cell, source_file
 
 LOCK = ".lock"
 
@@ -34,8 +34,6 @@ def state_of(cell: Cell, results: Path) -> str:
 
     The last is a record without the learning curve that is asked for, which is made again.
     """
-    from benchmark.runner import source_file
-
     if cell.skip:
         return "unsupported"
     folder = cell.folder(results)
@@ -52,7 +50,7 @@ def state_of(cell: Cell, results: Path) -> str:
 
 def has_curve(cell: Cell, found: record.Record) -> bool:
     """Say whether a record holds every point of the learning curve that its cell asks for."""
-    curve, stages = cell.regime.curve, found.training.stages
+    curve, stages = cell.options.curve, found.training.stages
     if not curve or not stages:
         return True
     held = {point.get("epoch") for point in found.training.curve}

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.interfaces.names import BF16, FP32
+
 if TYPE_CHECKING:
     import torch
 
     from benchmark.method import Method
-
-PRECISIONS = ("fp32", "bf16", "auto")
 
 EXACT = 1e-5
 """Relative error that a float32 product of 512 terms stays below; with operands rounded to bfloat16 it has 1e-3."""
@@ -95,7 +95,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     """Return the context in which matrix products are computed in bfloat16 if ``precision`` is ``bf16``."""
     import torch
 
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -115,9 +115,9 @@ def accelerator(device: torch.device) -> torch.device | None:
 def resolve_precision(asked: str, device: torch.device, method: type[Method]) -> str:
     """Return ``fp32`` or ``bf16`` for a method; ``auto`` takes bf16 where it was shown to keep the method's numbers."""
     if not method.trained_in_epochs:
-        return "fp32"
+        return FP32
     if asked == "auto":
-        return "bf16" if method.bf16 and has_fast_bf16(device) else "fp32"
+        return BF16 if method.bf16 and has_fast_bf16(device) else FP32
     return asked
 
 

@@ -14,6 +14,7 @@ from benchmark import seeds
 from benchmark.artefacts import ArtefactStore
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, Videos
+from benchmark.interfaces.names import DEFAULT_VARIANT, FP32
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,7 @@ class Run:
 
     seed: int
     device: torch.device
-    precision: str = "fp32"
+    precision: str = FP32
     epochs: int | None = None
     seconds: float | None = None
     compiled: bool = False
@@ -119,7 +120,7 @@ class Method(ABC):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Dataset name -> configuration overrides."""
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {DEFAULT_VARIANT: {}}
     """Reading of the method -> configuration overrides; the first is the default."""
 
     def __init__(self, bits: int, shape: FrameShape, config: Any, run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import traceback
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import numpy as np
 from benchmark import environment, record
 from benchmark.artefacts import ArtefactStore
 from benchmark.atomic import sweep
+from benchmark.cells.cell import Cell, describe_data, identity, source_file
 from benchmark.checkpoint import MODEL_FORMAT, CheckpointFile, save_tensors
 from benchmark.code_file import save_arrays, write_codes
 from benchmark.encoding import encode_split
@@ -26,8 +26,8 @@ from benchmark.evaluation.hamming import Codes
 from benchmark.examples import choose_examples
 from benchmark.machine import accelerator
 from benchmark.method import Method, Run
-from benchmark.plan import Cell
 from benchmark.progress import Progress
+from benchmark.records.command_line import run_command
 from benchmark.training import TrainedMethod
 from benchmark.watch import watched
 
@@ -78,7 +78,7 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     with Progress(cell.label(), settings.show_progress) as progress:
         work = _Work(cell, settings, progress)
         code = environment.code_identity(cell.choice.name, source_file(cell))
-        watching = "".join(f"-{word}" for word in cell.regime.curve.words())
+        watching = "".join(f"-{word}" for word in cell.options.curve.words())
         checkpoint = CheckpointFile(folder / record.CHECKPOINT, f"{cell.key}-{code['digest']}{watching}")
         try:
             outcome = _measure(work, folder, checkpoint)
@@ -92,14 +92,15 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
                 traceback=traceback.format_exc(),
             )
             status = {"status": "failed", "failure": failure}
+        cell_identity = identity(cell)
         done = record.Record(
             key=cell.key,
-            identity=identity(cell),
+            identity=cell_identity,
             data=describe_data(cell),
             code=code,
             environment=environment.describe(settings.device),
             command=settings.command,
-            rerun=rerun_command(cell),
+            rerun=run_command(cell_identity, cell.dataset_argument),
             started=started,
             finished=_now(),
             peak_memory_bytes=environment.peak_memory(),
@@ -119,10 +120,10 @@ def _measure(work: _Work, folder: Path, checkpoint: CheckpointFile) -> dict[str,
     run = Run(
         seed=cell.seed,
         device=work.settings.device,
-        precision=cell.precision,
-        epochs=cell.budget.get("epochs"),
-        seconds=cell.budget.get("seconds"),
-        compiled=cell.regime.compiled,
+        precision=cell.options.precision,
+        epochs=cell.options.epochs,
+        seconds=cell.options.seconds,
+        compiled=cell.options.compiled,
         watch=seen.watch,
         artefacts=ArtefactStore(work.settings.cache / "artefacts"),
         checkpoint=checkpoint,
@@ -206,74 +207,9 @@ def model_file(cell: Cell, method: Method) -> dict[str, Any]:
         "dim": cell.dataset.shape.dim,
         "config": cell.config.model_dump_json(),
         "seed": cell.seed,
-        "precision": cell.precision,
+        "precision": cell.options.precision,
         "state": method.state(),
     }
-
-
-def source_file(cell: Cell) -> Path:
-    """Return the file that defines the cell's dataset."""
-    return Path(inspect.getfile(type(cell.dataset.origin)))
-
-
-def identity(cell: Cell) -> record.Identity:
-    """Return what the cell is, for its record."""
-    return record.Identity(
-        method=cell.choice.name,
-        method_title=cell.choice.cls.title,
-        variant=cell.choice.variant,
-        dataset=cell.dataset.name,
-        dataset_title=cell.dataset.title,
-        bits=cell.bits,
-        seed=cell.seed,
-        config=cell.config.model_dump(mode="json"),
-        budget=dict(cell.budget),
-        precision=cell.precision,
-        selection=cell.regime.selection,
-        eval_every=cell.regime.every,
-        compiled=cell.regime.compiled,
-        subset=cell.dataset.drawn,
-    )
-
-
-def describe_data(cell: Cell) -> record.Data:
-    """Return the data that the cell saw, for its record."""
-    dataset = cell.dataset
-    splits = {name: dataset.split(name) for name in ("train", "database", "query")}
-    labels = dataset.labels("database")
-    return record.Data(
-        fingerprint=dataset.fingerprint,
-        subset=dataset.subset(),
-        classes=labels.shape[1],
-        multi_label=bool((labels.sum(axis=1) > 1).any()),
-        self_retrieval=dataset.self_retrieval,
-        splits={
-            name: record.SplitInfo(
-                n=len(videos),
-                frames=videos.shape.frames,
-                dim=videos.shape.dim,
-                fingerprint=videos.fingerprint,
-                official=dataset.official.get(name),
-            )
-            for name, videos in splits.items()
-        },
-    )
-
-
-def rerun_command(cell: Cell) -> str:
-    """Return the one command that makes the cell again."""
-    base = type(cell.config)().model_dump(mode="json")
-    base |= dict(cell.choice.cls.presets.get(cell.dataset.name, {}))
-    base |= dict(cell.choice.cls.variants[cell.choice.variant])
-    changed = {key: value for key, value in cell.config.model_dump(mode="json").items() if base[key] != value}
-    words = ["python -m benchmark run", f"--methods {cell.choice.name}:{cell.choice.variant}"]
-    words += [f"--datasets {cell.dataset_argument}", f"--bits {cell.bits}", f"--seeds {cell.seed}"]
-    words += [f"--subset {cell.dataset.drawn}"] if cell.dataset.drawn is not None else []
-    words += [f"--epochs {cell.budget['epochs']}"] if "epochs" in cell.budget else []
-    words += [f"--precision {cell.precision}"] if cell.precision != "fp32" else []
-    words += cell.regime.words()
-    words += [f"--set {cell.choice.name}.{key}={value}" for key, value in changed.items()]
-    return " ".join(words)
 
 
 def _now() -> str:

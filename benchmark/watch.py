@@ -18,12 +18,12 @@ from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import KS, evaluate
 from benchmark.evaluation.protocol import STRICT
 from benchmark.machine import accelerator
-from benchmark.regime import Regime
+from benchmark.records.options import RunOptions
 from benchmark.rows import RowVideos
 
 if TYPE_CHECKING:
+    from benchmark.cells.cell import Cell
     from benchmark.features import Videos
-    from benchmark.plan import Cell
     from benchmark.training import TrainedMethod
 
 CUT = 20
@@ -41,7 +41,7 @@ class Watch:
     says it. Epochs count from 1. Of equal epochs the first is kept. ``seconds`` is the time that measuring took.
     """
 
-    regime: Regime
+    options: RunOptions
     measure: Callable[[TrainedMethod], Maps]
     judge: Callable[[TrainedMethod], float] | None = None
     points: list[dict[str, Any]] = field(default_factory=list)
@@ -52,9 +52,9 @@ class Watch:
 
     def after(self, method: TrainedMethod, epoch: int, last: bool, trained: float) -> None:
         """Measure what is due after an epoch. trained: seconds of training so far."""
-        asks = self.regime
+        asks = self.options
         point = bool(asks.curve) and (last or asks.curve.wanted(epoch))
-        candidate = asks.selects and (last or epoch % asks.every == 0)
+        candidate = asks.selects and (last or epoch % asks.eval_every == 0)
         if not (point or candidate):
             return
         began = time.perf_counter()
@@ -102,12 +102,12 @@ class Watched:
     def selection(self) -> dict[str, Any] | None:
         """Return how the result's epoch was chosen, for the record; None where it is the last one."""
         watch = self.watch
-        if watch is None or not watch.regime.selects:
+        if watch is None or not watch.options.selects:
             return None
         found = {
-            "on": watch.regime.selection,
+            "on": watch.options.selection,
             "by": f"map@{CUT}, {'strict' if watch.judge else 'field'} protocol",
-            "every": watch.regime.every,
+            "every": watch.options.eval_every,
             "epoch": None if watch.best is None else watch.best["epoch"],
             "candidates": watch.candidates,
             "last": watch.last,
@@ -117,14 +117,14 @@ class Watched:
 
 def watched(cell: Cell) -> Watched:
     """Return the training videos of a cell, less those held out for selection, and its watch; raises BadInput."""
-    regime, dataset = cell.regime, cell.dataset
+    options, dataset = cell.options, cell.dataset
     train = dataset.split("train")
-    if not (regime.selects or regime.curve):
+    if not (options.selects or options.curve):
         return Watched(train)
-    if regime.selection != "validation":
-        return Watched(train, Watch(regime, _on_test(cell)))
+    if options.selection != "validation":
+        return Watched(train, Watch(options, _on_test(cell)))
     part = validation.carve(dataset)
-    watch = Watch(regime, _on_test(cell), _on_slice(train, part))
+    watch = Watch(options, _on_test(cell), _on_slice(train, part))
     return Watched(validation.training_part(dataset, part), watch, part)
 
 

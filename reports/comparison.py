@@ -17,7 +17,7 @@ import numpy as np
 from benchmark.evaluation import statistics
 from benchmark.record import QUERIES, Record
 from reports import remembered, style, tables
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.stored import Stored
 
 VERSION = 1

@@ -14,7 +14,7 @@ from matplotlib.ticker import NullFormatter
 from benchmark.record import Record
 from reports import drawing, style
 from reports.drawing import Drawing
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.provenance import epochs
 from reports.tables import mean
 

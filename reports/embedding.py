@@ -16,7 +16,7 @@ from benchmark.evaluation.hamming import Codes
 from benchmark.record import CODES, Record
 from reports import choice, projection, scatter, style
 from reports.drawing import Drawing
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.projection import Projection
 from reports.stored import Stored
 

@@ -11,11 +11,12 @@ import numpy as np
 from benchmark.evaluation.hamming import WORD, Codes, distances2
 from benchmark.facts import Facts
 from benchmark.record import Record
-from reports import choice, gallery_figure, matrix, style
+from reports import choice, gallery_figure, style
 from reports.album import Album
 from reports.drawing import Drawing
 from reports.gallery_figure import Shown
-from reports.matrix import Group, Row
+from reports.matrix.holes import fill_command
+from reports.matrix.rows import Group, Row
 from reports.stored import Stored
 
 Lend = Callable[[str, str, str, int], "bytes | None"]
@@ -140,7 +141,7 @@ def _lines(
         # a finished cell is not run again unless that is asked for; facts of the dataset are kept by any run
         again = "" if codes is not None and precision is not None and known is None else " --rerun all"
         said = ", ".join(name for name, yes in absent.items() if yes) or "files of the dataset's size"
-        command = matrix.fill_command(group, row, [record.identity.bits], [record.identity.seed])
+        command = fill_command(group, row, [record.identity.bits], [record.identity.seed])
         lacking.append({"label": row.label, "what": said, "command": command + again})
     return lines, lacking
 

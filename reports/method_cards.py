@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from benchmark.record import Record
 from reports import drawing, style
 from reports.drawing import Drawing
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.provenance import flat
 from reports.section import Workshop
 from reports.tables import mean

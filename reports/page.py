@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,10 +13,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmark import facts
 from benchmark.atomic import write_bytes, write_text
 from benchmark.record import Damaged, Record, scan
-from reports import gallery, matrix, method_cards, provenance, ranks, selection, style, tables
-from reports.matrix import Group, Row
+from benchmark.records.expected import ExpectedCell
+from reports import gallery, method_cards, provenance, ranks, selection, style, tables
+from reports.matrix.grouping import build as build_groups
+from reports.matrix.grouping import methods as methods_of
+from reports.matrix.holes import cell_command
+from reports.matrix.holes import holes as holes_of
+from reports.matrix.labels import budget_words
+from reports.matrix.rows import Group, Row
 from reports.section import Workshop, section
 from reports.stored import Stored
 
@@ -29,7 +37,7 @@ MANIFEST = "files.json"
 def build(
     results: Path,
     out: Path,
-    expected: Sequence[dict[str, Any]] = (),
+    expected: Sequence[ExpectedCell] = (),
     *,
     stale: Callable[[Record], bool] = lambda record: False,
     cards: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = MappingProxyType({}),
@@ -37,17 +45,16 @@ def build(
 ) -> Path:
     """Write ``out/index.html`` with figures (SVG, PDF) and tables (CSV, LaTeX, Markdown) beside it; return its path.
 
-    ``expected`` are cells that were asked for: dictionaries with dataset, method, bits and seed, and if known
-    method_title, dataset_title, variant, config, budget, reason (why it was not run) and command (that fills it).
+    ``expected`` are the planned cells, run or not.
     ``stale`` says whether other code made a record than today's. ``cards`` holds what is known of each method, as
     labels with lines. ``pictures`` lends a PNG by dataset, fingerprint, split and row.
     The same records give the same bytes. Failed, damaged and missing records are shown as such and stop nothing.
     """
     found = scan(results)
-    groups = matrix.build(found.records, expected)
+    groups = build_groups(found.records, expected, partial(facts.argument, results))
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
-    names = sorted({*matrix.methods(groups), *cards})
+    names = sorted({*methods_of(groups), *cards})
     shop = Workshop(names, Stored(results, found.folders), pictures, out / "cache", len(groups) or 1)
     sections = [section(group, shop) for group in groups]
     articles = method_cards.articles(groups, cards, shop)
@@ -94,13 +101,13 @@ def render(
         summary=_summary(groups, damaged),
         sections=sections,
         failures=_failures(groups),
-        holes=[hole for group in groups for hole in matrix.holes(group)],
+        holes=[hole for group in groups for hole in holes_of(group)],
         damaged=[(_relative(item.path, results), style.one_line(item.reason)) for item in damaged],
         environments=list(known.values()),
         notices=_notices(groups),
         diagnostics=list(provenance.DIAGNOSTICS.values()),
         ranks=ranks.by_preset(groups),
-        peeked=any(row.peeked for group in groups for row in group.rows if row.records),
+        peeked=any(row.selected_on_test for group in groups for row in group.rows if row.records),
         presets=style.preset_order({preset for group in groups for preset in group.presets}),
         choices=_choices(groups),
         articles=articles,
@@ -128,8 +135,8 @@ def _common_label(rows: Sequence[Row]) -> str:
     """Return what rows of one slug are called on all datasets: their label, or the title where budgets differ."""
     if len({row.label for row in rows}) == 1:
         return rows[0].label
-    variant, number = rows[0].variant, rows[0].sibling
-    said = rows[0].title + ("" if variant in ("", matrix.PLAIN_VARIANT) else f" ({variant})")
+    variant, number = rows[0].named_variant, rows[0].sibling
+    said = rows[0].title + (f" ({variant})" if variant else "")
     return style.one_line(said + (f", settings {number + 1}" if number else ""))
 
 
@@ -141,7 +148,7 @@ def _summary(groups: Sequence[Group], damaged: Sequence[Damaged]) -> dict[str, A
         "failed": sum(record.status == "failed" for record in records),
         "damaged": len(damaged),
         "stale": sum(len(group.stale) for group in groups),
-        "missing": sum(len(hole.bits) * len(hole.seeds) for group in groups for hole in matrix.holes(group)),
+        "missing": sum(len(hole.bits) * len(hole.seeds) for group in groups for hole in holes_of(group)),
         "datasets": [group.label for group in groups],
         "methods": sorted({style.one_line(row.title) for row in rows}, key=str.lower),
         "bits": sorted({bits for group in groups for bits in group.bits}),
@@ -163,7 +170,7 @@ def _notices(groups: Sequence[Group]) -> list[str]:
         budgets: dict[str, list[str]] = {}
         for row in group.rows:
             if row.budgeted:
-                said_budget = style.settings_text(matrix.budget_words(row.budget))
+                said_budget = style.settings_text(budget_words(row.budget))
                 budgets.setdefault(said_budget, []).append(row.label)
             said += selection.warnings(group, row)
             digests = {str(record.code.get("digest")) for record in row.records}
@@ -185,7 +192,7 @@ def _failures(groups: Iterable[Group]) -> list[dict[str, Any]]:
         {
             "group": group.label, "label": row.label, "bits": record.identity.bits, "seed": record.identity.seed,
             "reason": provenance.failure(record),
-            "command": style.one_line(provenance.command(group, row, record), 2000),
+            "command": style.one_line(cell_command(group, record), 2000),
         }
         for group in groups for row in group.rows for record in row.all if record.status == "failed"
     ]  # fmt: skip

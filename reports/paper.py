@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports import style
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.tables import Cell, table
 
 SPECIAL = {

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.record import Record, remarks
-from reports import matrix, style
-from reports.matrix import Group, Row, fill_command
+from reports import style
+from reports.matrix.holes import cell_command, fill_command
+from reports.matrix.labels import budget_words
+from reports.matrix.rows import Group, Row
 
 PHASES = ("prepare", "fit", "encode", "evaluate")
 DIAGNOSTICS = {
@@ -61,9 +63,9 @@ def _entry(group: Group, row: Row, record: Record, known: Mapping[str, Mapping[s
         "throughput": style.count(timing.get("encode_videos_per_second")),
         "memory": style.memory(record.peak_memory_bytes), "commit": commit(record),
         "environment": known[_text(record.environment)]["name"],
-        "config": bool(identity.config), "budget": flat(matrix.budget_words(identity.budget)),
+        "config": bool(identity.config), "budget": flat(budget_words(identity.budget)),
         "remarks": "; ".join(remarks(record)),
-        "command": style.one_line(command(group, row, record), limit=2000),
+        "command": style.one_line(cell_command(group, record), limit=2000),
         "given": style.one_line(record.command, limit=2000),
         "diagnostics": [
             (DIAGNOSTICS.get(key, (key,))[0], _diagnostic(value)) for key, value in _ordered(record.diagnostics)
@@ -108,11 +110,6 @@ def commit(record: Record) -> str:
     found = record.code.get("commit")
     name = str(found)[:10] if found else f"version {record.code.get('version', 'unknown')}, no commit"
     return name + (" + changes" if record.code.get("dirty") else "")
-
-
-def command(group: Group, row: Row, record: Record) -> str:
-    """Return the one command that makes the cell again."""
-    return record.rerun or fill_command(group, row, [record.identity.bits], [record.identity.seed])
 
 
 def failure(record: Record) -> str:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.records.options import FP32, LAST, TEST
 from reports import style
-from reports.matrix import FULL, LAST, ON_TEST, PLAIN_VARIANT, Group, Row, budget_words
+from reports.matrix.labels import budget_words
+from reports.matrix.rows import Group, Row
 from reports.tables import mean
 
 FILE = Path(__file__).resolve().parent / "data" / "published.csv"
@@ -110,9 +112,9 @@ def _hindrances(group: Group, row: Row, entry: Published) -> list[str]:
         said.append("measured on other videos than the published ones")
     if row.budgeted:
         said.append(f"trained under a budget ({style.settings_text(budget_words(row.budget))})")
-    if row.peeked and "best test" not in entry.metric:
+    if row.selected_on_test and "best test" not in entry.metric:
         said.append("our epoch was chosen on the test queries, the published one was not")
-    if row.selection not in (LAST, ON_TEST):
+    if row.selection not in (LAST, TEST):
         said.append("trained without the videos that were held out to choose the epoch")
     options: dict[str, Any] = row.protocols.get(PRESET, {})
     other = [f"{key} is {options.get(key)}" for key, usual in FIELD.items() if options.get(key) != usual]
@@ -128,21 +130,21 @@ def _hindrances(group: Group, row: Row, entry: Published) -> list[str]:
 def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
     """Return what may explain a difference."""
     said = []
-    if "best test" in entry.metric and row.peeked:
+    if "best test" in entry.metric and row.selected_on_test:
         said.append("both chose the epoch on the test queries")
     elif "best test" in entry.metric:
         ours = "is the last" if row.selection == LAST else "was not"
         said.append(f"the published epoch was chosen on the test queries, ours {ours}")
     elif "last in-training" in entry.metric:
         said.append("the published number is the last evaluation during training")
-    if row.precision != FULL:
+    if row.precision != FP32:
         said.append(f"trained and encoded in {row.precision}")
     if row.compiled:
         said.append("trained by a compiled step")
     changed = {words for r in row.done(entry.bits) if (words := " ".join(SETTINGS.findall(r.rerun or "")).strip())}
     if changed:
         said.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")
-    if row.variant not in ("", PLAIN_VARIANT):
-        said.append(f"reading: {style.one_line(row.variant)}")
+    if row.named_variant:
+        said.append(f"reading: {style.one_line(row.named_variant)}")
     said.append(f"{seeds} seed{'s' if seeds != 1 else ''} here, one number there")
     return [*said, TIES]

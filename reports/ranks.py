@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmark.evaluation import statistics
 from reports import style, tables
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 CUT = 20
 LEVEL = 0.05
@@ -58,7 +58,7 @@ def ranks(groups: Sequence[Group], preset: str) -> dict[str, Any] | None:
 def _scores(group: Group, preset: str) -> dict[tuple[int, str], float]:
     """Return mAP by code length and row."""
     key = style.metric_key("map", CUT)
-    rows = [row for row in group.rows if not row.peeked]
+    rows = [row for row in group.rows if not row.selected_on_test]
     found = {(b, row.label): tables.mean(row.done(b), preset, key).mean for row in rows for b in group.bits}
     return {place: value for place, value in found.items() if value is not None}
 

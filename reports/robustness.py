@@ -15,7 +15,7 @@ from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from benchmark.robustness_file import CUT, REFERENCE, Condition, Robustness, conditions
 from reports import remembered, style
-from reports.matrix import PLAIN_VARIANT, Group, Row
+from reports.matrix.rows import Group, Row
 from reports.stored import Stored
 from reports.tables import write_csv
 
@@ -191,7 +191,7 @@ def signed(value: float, decimals: int = style.DECIMALS) -> str:
 
 def command(line: Line, argument: str) -> str:
     """Return the command that measures what a line lacks."""
-    method = line.row.method if line.row.variant in ("", PLAIN_VARIANT) else f"{line.row.method}:{line.row.variant}"
+    method = f"{line.row.method}:{line.row.named_variant}".removesuffix(":")
     seeds = " ".join(str(seed) for seed in sorted({record.identity.seed for record, _ in line.lacking}))
     words = f"python -m benchmark robustness --methods {method} --datasets {argument}"
     return f"{words} --bits {line.bits} --seeds {seeds}"

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from benchmark.robustness_file import CUT
 from reports import paper, robustness, robustness_figure, style, svg
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 if TYPE_CHECKING:
     from reports.section import Workshop

@@ -26,7 +26,7 @@ from reports import (
     tables,
 )
 from reports.drawing import Drawing, swatch
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.stored import Stored
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmark.record import Record
 from reports import style, tables
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 
 PRESET = "field"
 CUT = 20
@@ -25,7 +25,7 @@ def table(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
             chosen, last = tables.average([c for _, c, _ in pairs]), tables.average([b for _, _, b in pairs])
             records = [record for record, _, _ in pairs]
             found.append({
-                "label": row.label, "slug": row.slug, "bits": bits, "peeked": row.peeked,
+                "label": row.label, "slug": row.slug, "bits": bits, "peeked": row.selected_on_test,
                 "colour": style.look(row.method, methods).variable,
                 "epochs": ", ".join(_epoch(record) for record in records), "seeds": len(records),
                 "chosen": style.rounded(chosen), "last": style.rounded(last), "gain": _signed(chosen - last),
@@ -37,7 +37,7 @@ def table(group: Group, methods: Sequence[str]) -> list[dict[str, Any]]:
 def warnings(group: Group, row: Row) -> list[str]:
     """Return a sentence on a row whose epoch was chosen on the test queries, and none on another."""
     gains = []
-    for bits in group.bits if row.peeked else []:
+    for bits in group.bits if row.selected_on_test else []:
         pairs = _pairs(row, bits)
         if pairs:
             gain = tables.average([chosen - last for _, chosen, last in pairs])

@@ -15,7 +15,7 @@ from benchmark.evaluation.hamming import Codes
 from benchmark.facts import Facts
 from benchmark.record import CODES, QUERIES, Record
 from benchmark.robustness_file import AGREE, Robustness
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 

@@ -118,15 +118,6 @@ def seconds(value: Any) -> str:
     return f"{found / 60:.1f} min" if found < 7200 else f"{found / 3600:.1f} h"
 
 
-def duration(value: Any) -> str:
-    """Return a budget of time, exactly, in the largest unit of which it is a whole number."""
-    found = number(value)
-    if found is None:
-        return NOTHING
-    size, unit = next((pair for pair in ((3600, "h"), (60, "min")) if found % pair[0] == 0), (1, "s"))
-    return f"{found / size:.15g} {unit}"
-
-
 def memory(value: Any) -> str:
     """Return bytes in binary units."""
     found = number(value)

@@ -11,7 +11,8 @@ from typing import Any
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
-from reports.matrix import NO_RECORD, Group, Row, fill_command
+from reports.matrix.holes import fill_command
+from reports.matrix.rows import NO_RECORD, Group, Row
 
 Ends = Sequence[tuple[float | None, float | None]]
 
@@ -93,7 +94,8 @@ def table(
                 cells.append(replace(cell, interval=(_brief(interval[0]), _brief(interval[1]))))
         look = style.look(row.method, methods)
         rows.append({
-            "label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells, "peeked": row.peeked,
+            "label": row.label, "slug": row.slug, "colour": look.variable, "cells": cells,
+            "peeked": row.selected_on_test,
         })  # fmt: skip
     return {"bits": group.bits, "cuts": [style.cut_label(cut) for cut in style.CUTS], "rows": rows, "seeds": seeds,
             "foot": _ceilings(group, preset)}  # fmt: skip
@@ -109,9 +111,9 @@ def _hole(group: Group, row: Row, bits: int) -> Cell:
     if failed:
         reason = failed[0].failure.message if failed[0].failure else "no reason is recorded"
         return Cell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
-    reasons = {style.one_line(c.get("reason") or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
+    reasons = {style.one_line(c.reason or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
     seeds = sorted({seed for b, seed in row.expected if b == bits} or {r.identity.seed for r in row.all})
-    given = [str(c["command"]) for (b, _), c in row.expected.items() if b == bits and c.get("command")]
+    given = [c.command for (b, _), c in row.expected.items() if b == bits and c.command]
     command = given[0] if given else fill_command(group, row, [bits], seeds or group.seeds)
     return Cell(
         "missing", f"{style.NOTHING} not run", bits, why="; ".join(sorted(reasons - {NO_RECORD})), command=command
@@ -142,7 +144,8 @@ def _places(group: Group, preset: str) -> dict[tuple[str, int, int | None], str]
     for bits in group.bits:
         for cut in style.CUTS:
             key = style.metric_key("map", cut)
-            found = {row.label: mean(row.done(bits), preset, key).mean for row in group.rows if not row.peeked}
+            ranked = [row for row in group.rows if not row.selected_on_test]
+            found = {row.label: mean(row.done(bits), preset, key).mean for row in ranked}
             numbers = {label: value for label, value in found.items() if value is not None}
             if len(numbers) < 2:
                 continue

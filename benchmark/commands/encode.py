@@ -35,7 +35,8 @@ def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     import numpy as np
 
-    from benchmark import environment, machine, plan
+    from benchmark import environment, machine
+    from benchmark.catalogue.choice import choose_method, read_settings
     from benchmark.code_file import save_arrays
     from benchmark.encoding import encode_split
     from benchmark.evaluation.hamming import unpack
@@ -43,12 +44,12 @@ def call(args: argparse.Namespace) -> int:
     from benchmark.progress import Progress
 
     machine.set_up()
-    choice = plan.choose_method(args.method)
+    choice = choose_method(args.method)
     if args.out.suffix != ".npz":
         from benchmark.errors import BadInput
 
         raise BadInput("codes are written as .npz", file=args.out, next_step="give --out a name that ends in .npz")
-    settings = plan.read_settings([_with_method(choice.name, pair) for pair in args.set or []])
+    settings = read_settings([_with_method(choice.name, pair) for pair in args.set or []])
     videos = ShardedVideos.open([args.features], args.key, shared.roots(args).cache)
     method = restore(
         choice, args.checkpoint, videos, settings.get(choice.name, {}), environment.choose_device(args.device)
@@ -108,7 +109,7 @@ def _build(
     device: Any,
     precision: str,
 ) -> Method:
-    from benchmark import plan
+    from benchmark.catalogue.choice import resolve_config
     from benchmark.errors import BadInput
     from benchmark.method import Run
 
@@ -122,7 +123,7 @@ def _build(
             found=f"{shape.frames} frames of {shape.dim} dimensions",
             next_step="encode features of the same backbone and frame count",
         )
-    config = plan.resolve_config(choice, "", {**imported.config, **settings})
+    config = resolve_config(choice, "", {**imported.config, **settings})
     method: Method = choice.cls(imported.bits, shape, config, Run(seed=0, device=device, precision=precision))
     try:
         method.load({name: tensor.to(device) for name, tensor in imported.state.items()})

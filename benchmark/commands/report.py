@@ -11,6 +11,7 @@ from benchmark.commands import shared
 
 if TYPE_CHECKING:
     from benchmark.dataset import Roots
+    from benchmark.records.expected import ExpectedCell
 
 
 def add(verbs: Any) -> None:
@@ -38,7 +39,7 @@ def call(args: argparse.Namespace) -> int:
     return 0
 
 
-def build(results: Path, out: Path, expected: Sequence[dict[str, Any]], roots: Roots) -> Path:
+def build(results: Path, out: Path, expected: Sequence[ExpectedCell], roots: Roots) -> Path:
     """Build the page and return its path; cells that are expected and have no record are shown as not run."""
     from benchmark.commands import listing
     from benchmark.previews import Previews

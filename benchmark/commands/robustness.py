@@ -130,9 +130,9 @@ def choose(
 
     A named dataset whose cells were all made from other data is refused; where some fit, the others are left out.
     """
-    from benchmark import plan
+    from benchmark.catalogue.choice import choose_method
 
-    readings = [(plan.choose_method(name), ":" in name) for name in methods or []]
+    readings = [(choose_method(name), ":" in name) for name in methods or []]
     kept = [item for item in done if not bits or item.identity.bits in bits]
     kept = [item for item in kept if not seeds or item.identity.seed in seeds]
     if readings:
@@ -196,14 +196,15 @@ def _kept(cell: Cell) -> Robustness | None:
 def _measure(cell: Cell, roots: Roots, device: torch.device, label: str) -> Robustness:
     from datetime import UTC, datetime
 
-    from benchmark import environment, plan, record, robustness, robustness_file
+    from benchmark import environment, record, robustness, robustness_file
     from benchmark.artefacts import ArtefactStore
+    from benchmark.catalogue.choice import choose_method
     from benchmark.commands.encode import restore
     from benchmark.evaluation.protocol import Protocol
     from benchmark.progress import Progress
 
     item, dataset = cell.record, cell.dataset
-    choice = plan.choose_method(f"{item.identity.method}:{item.identity.variant}")
+    choice = choose_method(f"{item.identity.method}:{item.identity.variant}")
     codes, queries = _codes(cell), dataset.split("query")
     method = restore(choice, cell.folder / record.MODEL, queries, {}, device)
     protocols = {name: Protocol.model_validate(held.protocol) for name, held in item.metrics.items()}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.commands import shared
-from benchmark.machine import PRECISIONS
 from benchmark.options import DEVICES
+from benchmark.records.options import PRECISIONS
 from benchmark.registry import ROOT
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def call(args: argparse.Namespace) -> int:
 
 def plan_tasks(args: argparse.Namespace) -> list[Task]:
     """Return the measurements that were asked for, method by method; raises BadInput on a mistake."""
-    from benchmark import environment, machine, plan
+    from benchmark import environment, machine
+    from benchmark.catalogue.choice import choose_method, read_settings
     from benchmark.errors import BadInput
     from benchmark.scaling import store
     from benchmark.scaling.task import Task, default_dataset
@@ -91,8 +92,8 @@ def plan_tasks(args: argparse.Namespace) -> list[Task]:
     if not args.methods:
         raise BadInput("scale needs --methods", next_step="'python -m benchmark list methods' shows them")
     _check_numbers(args)
-    choices = {name: plan.choose_method(name) for name in args.methods}
-    settings = plan.read_settings(args.set or [])
+    choices = {name: choose_method(name) for name in args.methods}
+    settings = read_settings(args.set or [])
     _check_names(settings, args.preset, list(choices.values()))
     device = environment.choose_device(args.device)
     tasks = [
@@ -121,7 +122,7 @@ def _check_numbers(args: argparse.Namespace) -> None:
     from benchmark import plan
     from benchmark.errors import BadInput
 
-    plan.check_numbers([args.bits], [], None)
+    plan.check_numbers([args.bits], [])
     least = {"--sizes": (min(args.sizes), 2), "--dim": (args.dim, 1), "--steps": (args.steps, 1)}
     for option, (value, smallest) in {**least, "--target": (args.target, 2)}.items():
         if value < smallest:

@@ -10,7 +10,8 @@ from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.protocol import PRESETS
 from benchmark.method import Run
-from benchmark.regime import Curve, Regime
+from benchmark.records.curve import Curve
+from benchmark.records.options import RunOptions
 from benchmark.watch import Watch
 from tests.conformance.test_methods import data, fresh
 from tests.engine.test_training import DyingCheckpoint, Killed
@@ -40,7 +41,7 @@ def fitted(name, watch, folder, checkpoint=None):
 @pytest.mark.parametrize("name", TRAINED)
 def test_measuring_after_each_epoch_moves_no_weight_and_no_loss(name, tmp_path):
     plain = fitted(name, None, tmp_path / "plain")
-    watch = Watch(Regime(curve=Curve(every=1)), measure)
+    watch = Watch(RunOptions(curve=Curve(every=1)), measure)
     watched = fitted(name, watch, tmp_path / "watched")
     assert equal(plain.state(), watched.state())
     losses = [[stage["losses"] for stage in method.run.history] for method in (plain, watched)]
@@ -51,14 +52,14 @@ def test_measuring_after_each_epoch_moves_no_weight_and_no_loss(name, tmp_path):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_choice_that_was_killed_and_resumed_is_the_same(name, tmp_path):
-    regime = Regime(selection="test")
-    whole = Watch(regime, measure)
+    options = RunOptions(selection="test")
+    whole = Watch(options, measure)
     expected = fitted(name, whole, tmp_path)
     path = tmp_path / "checkpoint.pt"
     stages = len(expected.run.history)
     with pytest.raises(Killed):
-        fitted(name, Watch(regime, measure), tmp_path, DyingCheckpoint(path, "k", EPOCHS * (stages - 1) + 2))
-    again = Watch(regime, measure)
+        fitted(name, Watch(options, measure), tmp_path, DyingCheckpoint(path, "k", EPOCHS * (stages - 1) + 2))
+    again = Watch(options, measure)
     resumed = fitted(name, again, tmp_path, CheckpointFile(path, "k"))
     assert resumed.run.resumed == EPOCHS * (stages - 1) + 2
     assert again.candidates == whole.candidates and again.last == whole.last

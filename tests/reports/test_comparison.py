@@ -9,7 +9,8 @@ import pytest
 
 from benchmark import record
 from benchmark.evaluation import statistics
-from reports import comparison, matrix, page, tables
+from reports import comparison, page, tables
+from reports.matrix import grouping as matrix
 from reports.ranks import ranks
 from reports.stored import Stored
 from reports.style import CUTS, cut_label

@@ -7,7 +7,8 @@ import pytest
 
 from benchmark.evaluation.hamming import pack
 from benchmark.record import scan
-from reports import choice, embedding, matrix, page, projection, scatter
+from reports import choice, embedding, page, projection, scatter
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.reports import beside
 from tests.reports.fakes import make, store

@@ -8,7 +8,8 @@ import pytest
 from benchmark import facts, record
 from benchmark.evaluation.hamming import pack, unpack
 from benchmark.record import scan
-from reports import choice, gallery, matrix, page
+from reports import choice, gallery, page
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.reports.beside import folder_of, keep_facts, png, put_beside
 from tests.reports.fakes import make, store

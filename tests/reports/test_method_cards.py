@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from reports import matrix, method_cards
+from reports import method_cards
+from reports.matrix import grouping as matrix
 from reports.section import Workshop
 from reports.stored import Stored
 from tests.reports.fakes import make

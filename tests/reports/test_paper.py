@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from reports import matrix, paper, tables
+from reports import paper, tables
+from reports.matrix import grouping as matrix
 from tests.reports import latex
 from tests.reports.fakes import full_matrix, make
 

@@ -11,7 +11,8 @@ import pytest
 from benchmark import record, robustness_file
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.robustness_file import Condition, conditions
-from reports import matrix, page, remembered, robustness, robustness_figure
+from reports import page, remembered, robustness, robustness_figure
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.reports.beside import folder_of, measured, perturbed, put, without_pdf
 from tests.reports.latex import rows as latex_rows

@@ -1,0 +1,1 @@
+"""What the page is given by the engine, and its building."""

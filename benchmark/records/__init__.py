@@ -1,0 +1,1 @@
+"""Records of cells: what they hold and how they are stored."""
