@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import machine, summary
+from benchmark.cells.cell import Cell
 from benchmark.cells.state import LOCK, has_curve, state_of
 from benchmark.evaluation.evaluator import warm_up
 from benchmark.files.lock import Busy, locked
-from benchmark.plan import Cell
 from benchmark.record import CHECKPOINT, Record
 from benchmark.records import store
 from benchmark.runner import Settings, run_cell

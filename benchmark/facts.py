@@ -64,6 +64,14 @@ def keep(results: Path, dataset: Dataset, argument: str) -> Path:
     return place
 
 
+def argument(results: Path, name: str, fingerprint: str) -> str:
+    """Return what names a dataset on the command line, or nothing where no facts of it can be read."""
+    try:
+        return str(json.loads((folder(results, name, fingerprint) / FACTS).read_text(encoding="utf-8"))["argument"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def read(results: Path, name: str, fingerprint: str) -> Facts | None:
     """Return the facts of a dataset, or None where there are none or they cannot be read."""
     place = folder(results, name, fingerprint)

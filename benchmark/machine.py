@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.compute.memory import keep_freed_memory
 from benchmark.errors import BadInput
+from benchmark.interfaces.names import BF16, FP32
 
 if TYPE_CHECKING:
     import torch
-
-PRECISIONS = ("fp32", "bf16", "auto")
 
 EXACT = 1e-5
 """Relative error that a float32 product of 512 terms stays below; with operands rounded to bfloat16 it has 1e-3."""
@@ -71,14 +70,14 @@ def float32_products() -> str:
     """Return which library computes large float32 products on the CPU: ``oneDNN``, or torch's ``default``."""
     import torch
 
-    return "oneDNN" if getattr(torch.backends.mkldnn, "matmul").fp32_precision == "bf16" else "default"  # noqa: B009
+    return "oneDNN" if getattr(torch.backends.mkldnn, "matmul").fp32_precision == BF16 else "default"  # noqa: B009
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Return the context in which matrix products are computed in bfloat16 if ``precision`` is ``bf16``."""
     import torch
 
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16)
 
 
 def choose_device(name: str) -> torch.device:
@@ -113,9 +112,9 @@ def resolve_precision(asked: str, device: torch.device, *, trained: bool, proven
     keep its numbers; without that, ``auto`` means float32.
     """
     if not trained:
-        return "fp32"
+        return FP32
     if asked == "auto":
-        return "bf16" if proven and has_fast_bf16(device) else "fp32"
+        return BF16 if proven and has_fast_bf16(device) else FP32
     return asked
 
 

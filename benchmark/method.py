@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, Videos
+from benchmark.interfaces.names import DEFAULT_VARIANT
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +69,7 @@ class Method(ABC):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Dataset name -> configuration overrides."""
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {DEFAULT_VARIANT: {}}
     """Reading of the method -> configuration overrides; the first is the default."""
 
     def __init__(self, bits: int, shape: FrameShape, config: Any, run: Run) -> None:

@@ -1,39 +1,75 @@
-"""Options of ``run`` from a TOML file: the same names as the flags, flags win."""
+"""Words of ``run``: the options of its cells as arguments, and all of its options from a TOML file; flags win."""
 
 from __future__ import annotations
 
 import argparse
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BadInput, nearest
-from benchmark.machine import PRECISIONS
-from benchmark.regime import SELECTIONS
+from benchmark.records.option import Option
+from benchmark.records.options import RunOptions
 
-LISTS = {"methods": str, "datasets": str, "bits": int, "seeds": int}
-SCALARS = {
-    "epochs": int, "time_budget": str, "subset": int, "select": str, "eval_every": int, "device": str,
-    "precision": str, "rerun": str, "compile": bool, "robustness": bool, "results": str, "data_root": str, "cache": str,
-}  # fmt: skip
 DEVICES, RERUNS = ("auto", "cpu", "cuda"), ("failed", "stale", "all")
 
+OF_RUN: tuple[Option, ...] = (
+    Option("--methods", "names, or name:variant; 'list methods' shows them", metavar="M", many=True),
+    Option(
+        "--datasets",
+        "names, name:option=value,.. or folders with a dataset.toml (default: every dataset that is present)",
+        metavar="D",
+        many=True,
+    ),
+    Option("--bits", "code lengths (default: 16 32 64)", metavar="B", takes=int, many=True),
+    Option("--seeds", "seeds (default: 0)", metavar="S", takes=int, many=True),
+    Option("--device", "where to compute (default: auto)", choices=DEVICES),
+    Option(
+        "--rerun",
+        "start cells again from scratch: those that failed, those whose code changed, or all of them",
+        choices=RERUNS,
+    ),
+    Option(
+        "--robustness",
+        "then perturb the queries of every finished cell that has not been; the verb 'robustness' does it later",
+        takes=bool,
+    ),
+)
+"""What ``run`` is asked beside the options of its cells."""
 
-def fill_from_toml(args: argparse.Namespace) -> None:
+FOLDERS = tuple(Option(flag, "", takes=str, parse=Path) for flag in ("--results", "--data-root", "--cache"))
+"""Folders that several verbs are given; their arguments are added elsewhere."""
+
+
+def add_arguments(parser: argparse._ActionsContainer, options: Iterable[Option]) -> None:
+    """Add each option to a parser; one that is left out is None."""
+    for option in options:
+        if option.takes is bool:
+            form: dict[str, Any] = {"action": "store_const", "const": True}
+        else:
+            form = {"type": option.takes, "metavar": option.metavar, "choices": option.choices or None}
+            form |= {"nargs": "+"} if option.many else {}
+        parser.add_argument(option.flag, help=option.help, **form)
+
+
+def fill_from_toml(args: argparse.Namespace, model: type[RunOptions] = RunOptions) -> None:
     """Fill in, from ``args.config``, the options that the command line left out.
 
-    The file holds ``methods``, ``datasets``, ``bits``, ``seeds`` (lists), ``curve`` (a list of epochs, or
-    ``"every:N"``, or both in a list), the options of ``SCALARS``, and tables ``[set.METHOD]`` of settings. Raises
-    BadInput on anything else.
+    The file holds the options of ``run`` under the names of their flags without dashes, ``_`` for ``-``, and tables
+    ``[set.METHOD]`` of settings. Raises BadInput on anything else.
     """
     if args.config is None:
         return
     table = read_toml(args.config)
     settings = table.pop("set", {})
+    options = {option.toml: option for option in (*OF_RUN, *model.declared().values(), *FOLDERS)}
     for key, value in table.items():
-        checked = _checked(args.config, key, value)
+        if key not in options:
+            raise BadInput(f"is unknown; {nearest(key, [*options, 'set'])}", file=args.config, key=key)
+        checked = _checked(args.config, options[key], value)
         if getattr(args, key) is None:
-            setattr(args, key, Path(checked) if key in ("results", "data_root", "cache") else checked)
+            setattr(args, key, Path(checked) if options[key] in FOLDERS else checked)
     args.set = [*_pairs(args.config, settings), *(args.set or [])]
 
 
@@ -47,28 +83,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadInput(f"is not readable TOML: {error}", file=path) from error
 
 
-def _checked(file: Path, key: str, value: Any) -> Any:
-    known = [*LISTS, *SCALARS, "curve", "set"]
-    if key == "curve":
+def _checked(file: Path, option: Option, value: Any) -> Any:
+    """Return a value from TOML as the command line would give it; raises BadInput on a wrong type or choice."""
+    kind, wrong = option.takes.__name__, "has the wrong type"
+    if option.many and option.parse:
         words = value if isinstance(value, list) else [value]
         if not words or not all(type(word) in (int, str) for word in words):
-            raise BadInput(
-                "has the wrong type", file=file, key=key, expected='epochs such as [1, 2, 5], or "every:5"', found=value
-            )
+            raise BadInput(wrong, file=file, key=option.toml, expected=option.example, found=value)
         return [str(word) for word in words]
-    if key in LISTS:
-        kind = LISTS[key]
-        if not isinstance(value, list) or not value or not all(type(item) is kind for item in value):
-            raise BadInput("has the wrong type", file=file, key=key, expected=f"a list of {kind.__name__}", found=value)
-    elif key in SCALARS:
-        kind = SCALARS[key]
-        if type(value) is not kind:
-            raise BadInput("has the wrong type", file=file, key=key, expected=kind.__name__, found=repr(value))
-        allowed = {"device": DEVICES, "precision": PRECISIONS, "rerun": RERUNS, "select": SELECTIONS}.get(key)
-        if allowed and value not in allowed:
-            raise BadInput("has an unknown value", file=file, key=key, expected=" | ".join(allowed), found=repr(value))
-    else:
-        raise BadInput(f"is unknown; {nearest(key, known)}", file=file, key=key)
+    if option.many:
+        if not isinstance(value, list) or not value or not all(type(item) is option.takes for item in value):
+            raise BadInput(wrong, file=file, key=option.toml, expected=f"a list of {kind}", found=value)
+        return value
+    if type(value) is not option.takes:
+        raise BadInput(wrong, file=file, key=option.toml, expected=kind, found=repr(value))
+    if option.choices and value not in option.choices:
+        expected = " | ".join(option.choices)
+        raise BadInput("has an unknown value", file=file, key=option.toml, expected=expected, found=repr(value))
     return value
 
 

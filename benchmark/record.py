@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmark.interfaces.names import DEFAULT_VARIANT
+from benchmark.records.options import CellOptions
 from benchmark.records.training import CurvePoint, Selection, StageHistory
 
 SCHEMA = 1
@@ -23,13 +25,15 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="allow", protected_namespaces=())
 
 
-class Identity(_Part):
-    """What the cell is. ``config`` is resolved: defaults, variant, preset and command line in one.
+class Identity(CellOptions, _Part):
+    """What the cell is: its method, its data and its options, which ``options_of`` returns as one model.
 
-    ``selection`` says whose weights are the result, one of ``last``, ``validation`` and ``test``; ``eval_every`` how
-    often epochs were compared; ``compiled`` whether the training step was; ``subset`` how many training videos were
-    drawn, None where the dataset is whole.
+    ``config`` is resolved: defaults, variant, preset and command line in one. ``settings`` are those of it that the
+    command line has to name, None in records of before they were kept. ``budget`` holds the options that limit
+    training.
     """
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
     method: str
     method_title: str
@@ -40,11 +44,12 @@ class Identity(_Part):
     seed: int
     config: dict[str, Any]
     budget: dict[str, Any]
-    precision: str = "fp32"
-    selection: str = "last"
-    eval_every: int = 1
-    compiled: bool = False
-    subset: int | None = None
+    settings: dict[str, Any] | None = None
+
+    @property
+    def named_variant(self) -> str:
+        """Return the name of the variant, or nothing where the method has only one."""
+        return "" if self.variant == DEFAULT_VARIANT else self.variant
 
 
 class SplitInfo(_Part):

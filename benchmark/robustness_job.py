@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark import environment, facts, machine, plan, registry, robustness, robustness_file, robustness_summary
+from benchmark import environment, facts, machine, registry, robustness, robustness_file, robustness_summary
 from benchmark.artefacts import ArtefactStore
+from benchmark.catalogue.choice import choose_method
 from benchmark.cells.model_file import restore
 from benchmark.cells.state import LOCK
 from benchmark.code_file import read_codes
@@ -29,9 +30,9 @@ from benchmark.subset import reduced
 if TYPE_CHECKING:
     import torch
 
+    from benchmark.catalogue.choice import Choice
     from benchmark.dataset import Dataset
     from benchmark.evaluation.hamming import Codes
-    from benchmark.plan import Choice
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def choose(done: Sequence[Record], wanted: Wanted, named: Datasets) -> list[Reco
     Raises BadInput where a method is unknown, and where all cells of a named dataset were made from other data; where
     only some were, these are left out.
     """
-    choices = [(plan.choose_method(name), ":" in name) for name in wanted.methods]
+    choices = [(choose_method(name), ":" in name) for name in wanted.methods]
     records = [
         record
         for record in done
@@ -169,7 +170,7 @@ def _stored(cell: TrainedCell) -> Robustness | None:
 
 def _measure(cell: TrainedCell, roots: Roots, device: torch.device, label: str) -> Robustness:
     record, dataset = cell.record, cell.dataset
-    choice = plan.choose_method(f"{record.identity.method}:{record.identity.variant}")
+    choice = choose_method(f"{record.identity.method}:{record.identity.variant}")
     codes, queries = _codes(cell), dataset.split("query")
     method = restore(choice, cell.folder / MODEL, queries.shape, {}, device)
     protocols = {name: Protocol.model_validate(metrics.protocol) for name, metrics in record.metrics.items()}

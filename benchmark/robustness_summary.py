@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from benchmark.evaluation.protocol import FIELD
 from benchmark.evaluation.statistics import mean_deviation
+from benchmark.interfaces.names import FP32
 from benchmark.record import Record
 from benchmark.robustness_file import CUT, REFERENCE, Robustness
 
@@ -18,8 +19,8 @@ KEY = f"map@{CUT}"
 def label(item: Record) -> str:
     """Return the cell in words."""
     identity = item.identity
-    name = identity.method + ("" if identity.variant == "default" else f":{identity.variant}")
-    lowered = "" if identity.precision == "fp32" else f", {identity.precision}"
+    name = identity.method + ("" if not identity.named_variant else f":{identity.variant}")
+    lowered = "" if identity.precision == FP32 else f", {identity.precision}"
     return f"{name} on {identity.dataset}, {identity.bits} bits, seed {identity.seed}{lowered}"
 
 
@@ -68,7 +69,7 @@ def _rows(held: Sequence[tuple[Record, Robustness]]) -> list[list[str]]:
     groups: dict[tuple[int, str], list[Robustness]] = defaultdict(list)
     for item, found in held:
         identity = item.identity
-        variant = "" if identity.variant == "default" else f" ({identity.variant})"
+        variant = "" if not identity.named_variant else f" ({identity.variant})"
         groups[identity.bits, identity.method_title + variant].append(found)
     rows = []
     for (bits, method), members in sorted(groups.items(), key=lambda entry: (entry[0][0], entry[0][1].lower())):

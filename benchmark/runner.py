@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark import environment, record
 from benchmark.atomic import sweep
+from benchmark.cells.cell import Cell, describe_data, identity
 from benchmark.cells.measure import Outcome, Settings, Work, measure, measured, per_query
 from benchmark.cells.model_file import model_file
 from benchmark.checkpoint import CheckpointFile
@@ -16,10 +17,10 @@ from benchmark.code_file import write_codes
 from benchmark.compute.memory import peak_memory, reset_peak_memory
 from benchmark.files.arrays import save_arrays
 from benchmark.files.tensors import save_tensors
-from benchmark.plan import Cell
 from benchmark.progress import Progress
 from benchmark.records import store
 from benchmark.records.code_digest import code_identity
+from benchmark.records.command_line import run_command
 
 
 def run_cell(cell: Cell, settings: Settings) -> record.Record:
@@ -35,7 +36,7 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     with Progress(cell.label(), settings.show_progress) as progress:
         work = Work(cell, settings, progress)
         code = code_identity(cell.choice.name, cell.dataset)
-        watching = "".join(f"-{word}" for word in cell.regime.curve.words())
+        watching = "".join(f"-{word}" for word in cell.options.curve.words())
         checkpoint = CheckpointFile(folder / record.CHECKPOINT, f"{cell.key}-{code['digest']}{watching}")
         try:
             outcome = measure(work, checkpoint)
@@ -49,14 +50,15 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
                 traceback=traceback.format_exc(),
             )
             status = {"status": "failed", "failure": failure}
+        cell_identity = identity(cell)
         done = record.Record(
             key=cell.key,
-            identity=identity(cell),
+            identity=cell_identity,
             data=describe_data(cell),
             code=code,
             environment=environment.describe(settings.device),
             command=settings.command,
-            rerun=rerun_command(cell),
+            rerun=run_command(cell_identity, cell.dataset_argument),
             started=started,
             finished=_now(),
             peak_memory_bytes=peak_memory(),
@@ -84,66 +86,6 @@ def _made(outcome: Outcome) -> dict[str, Any]:
         "diagnostics": outcome.diagnostics,
         "examples": outcome.examples,
     }
-
-
-def identity(cell: Cell) -> record.Identity:
-    """Return what the cell is, for its record."""
-    return record.Identity(
-        method=cell.choice.name,
-        method_title=cell.choice.cls.title,
-        variant=cell.choice.variant,
-        dataset=cell.dataset.name,
-        dataset_title=cell.dataset.title,
-        bits=cell.bits,
-        seed=cell.seed,
-        config=cell.config.model_dump(mode="json"),
-        budget=dict(cell.budget),
-        precision=cell.precision,
-        selection=cell.regime.selection,
-        eval_every=cell.regime.every,
-        compiled=cell.regime.compiled,
-        subset=cell.dataset.drawn,
-    )
-
-
-def describe_data(cell: Cell) -> record.Data:
-    """Return the data that the cell saw, for its record."""
-    dataset = cell.dataset
-    splits = {name: dataset.split(name) for name in ("train", "database", "query")}
-    labels = dataset.labels("database")
-    return record.Data(
-        fingerprint=dataset.fingerprint,
-        subset=dataset.subset(),
-        classes=labels.shape[1],
-        multi_label=bool((labels.sum(axis=1) > 1).any()),
-        self_retrieval=dataset.self_retrieval,
-        splits={
-            name: record.SplitInfo(
-                n=len(videos),
-                frames=videos.shape.frames,
-                dim=videos.shape.dim,
-                fingerprint=videos.fingerprint,
-                official=dataset.official.get(name),
-            )
-            for name, videos in splits.items()
-        },
-    )
-
-
-def rerun_command(cell: Cell) -> str:
-    """Return the one command that makes the cell again."""
-    base = type(cell.config)().model_dump(mode="json")
-    base |= dict(cell.choice.cls.presets.get(cell.dataset.name, {}))
-    base |= dict(cell.choice.cls.variants[cell.choice.variant])
-    changed = {key: value for key, value in cell.config.model_dump(mode="json").items() if base[key] != value}
-    words = ["python -m benchmark run", f"--methods {cell.choice.name}:{cell.choice.variant}"]
-    words += [f"--datasets {cell.dataset_argument}", f"--bits {cell.bits}", f"--seeds {cell.seed}"]
-    words += [f"--subset {cell.dataset.drawn}"] if cell.dataset.drawn is not None else []
-    words += [f"--epochs {cell.budget['epochs']}"] if "epochs" in cell.budget else []
-    words += [f"--precision {cell.precision}"] if cell.precision != "fp32" else []
-    words += cell.regime.words()
-    words += [f"--set {cell.choice.name}.{key}={value}" for key, value in changed.items()]
-    return " ".join(words)
 
 
 def _now() -> str:

@@ -6,15 +6,15 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmark import record
+from benchmark.cells.cell import Cell
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
-from benchmark.plan import Cell
 from benchmark.records import store
+from benchmark.records.options import TEST
 
 COLUMNS = ("map@5", "map@20", "map@40", "map@60", "map@80", "map@100")
 PRESET = FIELD
@@ -79,7 +79,7 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
     """Return, per row whose epochs were chosen, what the choice gained over the last epoch; a warning where on test."""
     rows: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
-        found = store.load(cell.folder(results)) if cell.regime.selects else None
+        found = store.load(cell.folder(results)) if cell.options.selects else None
         if found is not None and found.selection and found.selection.last:
             rows[_name(cell), cell.bits].append(found)
     lines = []
@@ -87,7 +87,7 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
         key = f"map@{HEADLINE_K}"
         chosen = np.mean([r.metrics[PRESET].metrics[key] for r in records])
         last = np.mean([r.selection.last.metrics[PRESET][key] for r in records if r.selection and r.selection.last])
-        on_test = records[0].identity.selection == "test"
+        on_test = records[0].identity.selection == TEST
         mark = "CHOSEN ON THE TEST QUERIES, " if on_test else "chosen on held-out training videos, "
         epochs = ", ".join(str(r.selection.epoch) for r in records if r.selection)
         lines.append(
@@ -99,9 +99,8 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
 
 def _name(cell: Cell) -> str:
     """Return what a row of the table is called: rows that differ in more than the seed differ here."""
-    told = [*([] if cell.precision == "fp32" else [cell.precision]), *cell.regime.told()]
-    told = [word for word in told if not word.startswith("curve")]
-    return cell.choice.cls.title + cell.choice.suffix(" ({})") + (f" [{', '.join(told)}]" if told else "")
+    words = cell.options.label_words(keyed_only=True)
+    return cell.choice.cls.title + cell.choice.suffix(" ({})") + (f" [{', '.join(words)}]" if words else "")
 
 
 def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
@@ -125,28 +124,3 @@ def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
 def _mean(values: np.ndarray) -> str:
     mean, deviation = mean_deviation(values.tolist())
     return f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
-
-
-def expected(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    """Return what the page has to show of these cells, run or not."""
-    return [
-        {
-            "dataset": cell.dataset.name,
-            "dataset_title": cell.dataset.title,
-            "method": cell.choice.name,
-            "method_title": cell.choice.cls.title,
-            "variant": cell.choice.variant,
-            "bits": cell.bits,
-            "seed": cell.seed,
-            "config": cell.config.model_dump(mode="json"),
-            "budget": dict(cell.budget),
-            "precision": cell.precision,
-            "selection": cell.regime.selection,
-            "eval_every": cell.regime.every,
-            "compiled": cell.regime.compiled,
-            "fingerprint": cell.dataset.fingerprint,
-            "subset": cell.dataset.drawn,
-            "reason": cell.skip or "",
-        }
-        for cell in cells
-    ]

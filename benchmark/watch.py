@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import seeds
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
+from benchmark.records.options import RunOptions
 from benchmark.records.training import Candidate, CurvePoint, LastEpoch
-from benchmark.regime import Regime
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ class Watch:
     says it. Epochs count from 1. Of equal epochs the first is kept. ``seconds`` is the time that measuring took.
     """
 
-    regime: Regime
+    options: RunOptions
     measure: Callable[[Trainable], Maps]
     judge: Callable[[Trainable], float] | None = None
     points: list[CurvePoint] = field(default_factory=list)
@@ -56,9 +56,9 @@ class Watch:
 
     def after(self, method: Trainable, epoch: int, last: bool, trained: float) -> None:
         """Measure what is due after an epoch. trained: seconds of training so far."""
-        regime = self.regime
-        point = bool(regime.curve) and (last or regime.curve.wanted(epoch))
-        candidate = regime.selects and (last or epoch % regime.every == 0)
+        options = self.options
+        point = bool(options.curve) and (last or options.curve.wanted(epoch))
+        candidate = options.selects and (last or epoch % options.eval_every == 0)
         if not (point or candidate):
             return
         began = time.perf_counter()
@@ -70,7 +70,7 @@ class Watch:
             self.points.append(CurvePoint(epoch=epoch, seconds=trained, metrics=maps))
         if candidate:
             self._compare(method, epoch, maps[FIELD][f"map@{CUT}"] if value is None else value)
-        if last and regime.selects:
+        if last and options.selects:
             self.last = LastEpoch(epoch=epoch, metrics=maps)
         self.seconds += time.perf_counter() - began
 

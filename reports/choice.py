@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.record import Record
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 
 BITS = 64
 """The code length that pictures show where there is one (as in CHAIN's poster)."""

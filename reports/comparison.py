@@ -17,7 +17,7 @@ from benchmark.evaluation import statistics
 from benchmark.record import QUERIES, Record
 from reports import style
 from reports.cache import cached, canonical, digest
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.stored import Stored
 from reports.tables import Ends
 

@@ -10,7 +10,7 @@ from benchmark.evaluation import statistics
 from benchmark.evaluation.protocol import HEADLINE_K
 from reports import style
 from reports.comparison import Comparison, Length, Pair
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.table_formats import csv_text
 
 SURE = 0.05

@@ -17,7 +17,7 @@ from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
 from reports.drawing import SETTINGS, Drawing, frame, legend, legend_height, line, saved, series
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.tables import Mean, mean
 
 KINDS = ("pr_rank", "pr_radius", "precision_n", "map_k", "map_bits", "learning")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmark.record import Data
 from reports import style
 from reports.context import PageContext
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from benchmark.record import CODES, Record
 from reports import choice, projection, scatter, style
 from reports.context import PageContext
 from reports.drawing import Drawing
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.projection import Projection
 from reports.stored import Stored
 

@@ -17,7 +17,8 @@ from reports.context import PageContext
 from reports.drawing import Drawing
 from reports.gallery_figure import Shown
 from reports.gallery_queries import CUT, FAILURE, RULE, TOP, Query, choose, names, nearest
-from reports.matrix import Group, Row, fill_command
+from reports.matrix.holes import fill_command
+from reports.matrix.rows import Group, Row
 from reports.stored import Stored
 
 BUDGET = 600_000

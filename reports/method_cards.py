@@ -16,7 +16,7 @@ from benchmark.record import Record
 from reports import drawing, style
 from reports.context import InlineFigure, PageContext
 from reports.drawing import Drawing
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 from reports.tables import mean
 
 Cards = Mapping[str, Sequence[tuple[str, Sequence[str]]]]

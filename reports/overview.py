@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports import record_words, selection, style
-from reports.matrix import PLAIN_VARIANT, Group, Hole, Row, budget_words
+from reports.matrix.holes import cell_command
+from reports.matrix.labels import budget_words
+from reports.matrix.rows import Group, Hole, Row
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def _common_label(rows: Sequence[Row]) -> str:
     """Return what rows of one slug are called on all datasets: their label, or the title where budgets differ."""
     if len({row.label for row in rows}) == 1:
         return rows[0].label
-    variant, number = rows[0].variant, rows[0].sibling
-    name = rows[0].title + ("" if variant in ("", PLAIN_VARIANT) else f" ({variant})")
+    variant, number = rows[0].named_variant, rows[0].sibling
+    name = rows[0].title + (f" ({variant})" if variant else "")
     return style.one_line(name + (f", settings {number + 1}" if number else ""))
 
 
@@ -97,7 +99,7 @@ def failures(groups: Sequence[Group]) -> list[FailedCell]:
             bits=record.identity.bits,
             seed=record.identity.seed,
             reason=record_words.failure(record),
-            command=style.one_line(record_words.command(group, row, record), 2000),
+            command=style.one_line(cell_command(group, record), 2000),
         )
         for group in groups
         for row in group.rows

@@ -6,24 +6,26 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmark import facts
 from benchmark.atomic import write_bytes, write_text
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.record import Record
+from benchmark.records.expected import ExpectedCell
 from benchmark.records.store import scan
 from reports import method_cards, overview, provenance, ranks, section, style, tables
 from reports.context import PageContext, PictureReader
-from reports.matrix import Group, Hole
-from reports.matrix import build as build_groups
-from reports.matrix import holes as holes_of
-from reports.matrix import methods as methods_of
+from reports.matrix.grouping import build as build_groups
+from reports.matrix.grouping import methods as methods_of
+from reports.matrix.holes import holes as holes_of
+from reports.matrix.rows import Group, Hole
 from reports.method_cards import Article, Cards
 from reports.stored import Stored
 
@@ -62,7 +64,7 @@ class PageContent:
 def build(
     results: Path,
     out: Path,
-    expected: Sequence[Mapping[str, Any]] = (),
+    expected: Sequence[ExpectedCell] = (),
     *,
     stale: Callable[[Record], bool] = lambda record: False,
     cards: Cards = MappingProxyType({}),
@@ -70,14 +72,13 @@ def build(
 ) -> Path:
     """Write ``out/index.html`` with figures (SVG, PDF) and tables (CSV, LaTeX, Markdown) beside it; return its path.
 
-    ``expected`` are the cells of a plan: dictionaries with dataset, method, bits and seed, and where they have one
-    method_title, dataset_title, variant, config, budget, reason (why it was not run) and command (that fills it).
+    ``expected`` are the planned cells, run or not.
     ``stale`` returns whether other code made a record than today's. ``cards`` describes each method, as labels with
     lines. ``pictures`` returns a picture by dataset, fingerprint, split and row.
     The same records give the same bytes. Failed, damaged and missing records are shown as such and stop nothing.
     """
     scanned = scan(results)
-    groups = build_groups(scanned.records, expected)
+    groups = build_groups(scanned.records, expected, partial(facts.argument, results))
     for group in groups:
         group.stale.update(record.key for row in group.rows for record in row.records if stale(record))
     names = sorted({*methods_of(groups), *cards})

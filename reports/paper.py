@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports import style, table_formats
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.table_formats import Entry, Line
 from reports.tables import MapTable, table
 

@@ -8,7 +8,7 @@ from typing import Any
 from reports import comparison, comparison_view, curves, paper, style, tables
 from reports.comparison_view import ComparisonView
 from reports.context import InlineFigure, PageContext
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.tables import MapTable
 
 

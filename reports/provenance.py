@@ -10,7 +10,9 @@ from typing import Any
 from benchmark.record import Record, remarks
 from benchmark.records.training import StageHistory
 from reports import record_words, style
-from reports.matrix import Group, Row, budget_words, fill_command
+from reports.matrix.holes import cell_command, fill_command
+from reports.matrix.labels import budget_words
+from reports.matrix.rows import Group, Row
 
 PHASES = ("prepare", "fit", "encode", "evaluate")
 DIAGNOSTICS = {
@@ -123,7 +125,7 @@ def _entry(group: Group, row: Row, record: Record, environments: Mapping[str, En
         environment=environments[_text(record.environment)].name,
         has_config=bool(identity.config), budget=style.flat_settings(budget_words(identity.budget)),
         remarks="; ".join(remarks(record)),
-        command=style.one_line(record_words.command(group, row, record), limit=2000),
+        command=style.one_line(cell_command(group, record), limit=2000),
         made_by=style.one_line(record.command, limit=2000),
         finished=style.one_line(record.finished), failure=record_words.failure(record),
         stages=[_stage(stage) for stage in training.stages],

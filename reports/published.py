@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.evaluation.protocol import FIELD
+from benchmark.interfaces.names import FP32
+from benchmark.records.options import LAST, TEST
 from reports import style
 from reports.context import PageContext
-from reports.matrix import FULL, LAST, ON_TEST, PLAIN_VARIANT, Group, Row, budget_words
+from reports.matrix.labels import budget_words
+from reports.matrix.rows import Group, Row
 from reports.tables import mean
 
 FILE = Path(__file__).resolve().parent / "data" / "published.csv"
@@ -124,7 +127,7 @@ def _hindrances(group: Group, row: Row, entry: Published) -> list[str]:
         reasons.append(f"trained under a budget ({style.settings_text(budget_words(row.budget))})")
     if row.selected_on_test and "best test" not in entry.metric:
         reasons.append("our epoch was chosen on the test queries, the published one was not")
-    if row.selection not in (LAST, ON_TEST):
+    if row.selection not in (LAST, TEST):
         reasons.append("trained without the videos that were held out to choose the epoch")
     options: dict[str, Any] = row.protocols.get(FIELD, {})
     other = [f"{key} is {options.get(key)}" for key, usual in RULES.items() if options.get(key) != usual]
@@ -147,14 +150,14 @@ def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
         remarks.append(f"the published epoch was chosen on the test queries, ours {ending}")
     elif "last in-training" in entry.metric:
         remarks.append("the published number is the last evaluation during training")
-    if row.precision != FULL:
+    if row.precision != FP32:
         remarks.append(f"trained and encoded in {row.precision}")
     if row.compiled:
         remarks.append("trained by a compiled step")
     changed = {words for r in row.done(entry.bits) if (words := " ".join(SETTINGS.findall(r.rerun or "")).strip())}
     if changed:
         remarks.append(f"settings differ from the preset ({style.one_line('; '.join(sorted(changed)), 120)})")
-    if row.variant not in ("", PLAIN_VARIANT):
+    if row.named_variant:
         remarks.append(f"variant: {style.one_line(row.variant)}")
     remarks.append(f"{seeds} seed{'s' if seeds != 1 else ''} here, one number there")
     return [*remarks, TIES]

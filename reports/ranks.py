@@ -10,7 +10,7 @@ import numpy as np
 from benchmark.evaluation import statistics
 from benchmark.evaluation.protocol import HEADLINE_K
 from reports import style, tables
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 LEVEL = 0.05
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmark.record import Record
 from reports import style
-from reports.matrix import Group, Row, fill_command
 
 
 def epochs(record: Record) -> str:
@@ -22,11 +21,6 @@ def commit(record: Record) -> str:
     commit = record.code.get("commit")
     name = str(commit)[:10] if commit else f"version {record.code.get('version', 'unknown')}, no commit"
     return name + (" + changes" if record.code.get("dirty") else "")
-
-
-def command(group: Group, row: Row, record: Record) -> str:
-    """Return the one command that makes the cell again."""
-    return record.rerun or fill_command(group, row, [record.identity.bits], [record.identity.seed])
 
 
 def failure(record: Record) -> str:

@@ -14,7 +14,7 @@ from benchmark.record import Record
 from benchmark.robustness_file import CUT, REFERENCE, Condition, Robustness, conditions
 from reports import style
 from reports.cache import cached, digest
-from reports.matrix import PLAIN_VARIANT, Group, Row
+from reports.matrix.rows import Group, Row
 from reports.stored import Stored
 from reports.table_formats import csv_text, exact
 
@@ -222,7 +222,7 @@ def signed(value: float, decimals: int = style.DECIMALS) -> str:
 
 def command(line: LossLine, argument: str) -> str:
     """Return the command that measures what a line lacks."""
-    method = line.row.method if line.row.variant in ("", PLAIN_VARIANT) else f"{line.row.method}:{line.row.variant}"
+    method = f"{line.row.method}:{line.row.named_variant}".removesuffix(":")
     seeds = " ".join(str(seed) for seed in sorted({record.identity.seed for record, _ in line.lacking}))
     words = f"python -m benchmark robustness --methods {method} --datasets {argument}"
     return f"{words} --bits {line.bits} --seeds {seeds}"

@@ -15,7 +15,7 @@ from benchmark.evaluation.statistics import mean_deviation
 from benchmark.robustness_file import CUT, GRID, Condition
 from reports import style
 from reports.drawing import SETTINGS, Drawing, legend, line, saved, saved_svg, series
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.robustness import TITLES, LossLine
 
 AXES = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.robustness_file import CUT
 from reports import robustness, robustness_figure, style, table_formats
 from reports.context import InlineFigure, PageContext
-from reports.matrix import Group
+from reports.matrix.rows import Group
 from reports.robustness import LossLine, LossTable
 from reports.table_formats import Entry, Line
 

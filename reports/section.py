@@ -20,7 +20,7 @@ from reports import (
 )
 from reports.context import PageContext
 from reports.drawing import swatch
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 Make = Callable[[Group, PageContext], object]
 """Returns what the template of a section shows of a dataset, or None where it shows nothing."""

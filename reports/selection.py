@@ -10,7 +10,7 @@ from benchmark.record import Record
 from benchmark.records.training import Selection
 from reports import style, tables
 from reports.context import PageContext
-from reports.matrix import Group, Row
+from reports.matrix.rows import Group, Row
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmark.facts import Facts
 from benchmark.files.arrays import Unreadable, read_arrays
 from benchmark.record import CODES, QUERIES, Record
 from benchmark.robustness_file import AGREE, Robustness
-from reports.matrix import Group
+from reports.matrix.rows import Group
 
 
 @dataclass

@@ -130,15 +130,6 @@ def seconds(value: Any) -> str:
     return f"{finite / 60:.1f} min" if finite < 7200 else f"{finite / 3600:.1f} h"
 
 
-def duration(value: Any) -> str:
-    """Return a budget of time, exactly, in the largest unit of which it is a whole number."""
-    finite = number(value)
-    if finite is None:
-        return NOTHING
-    size, unit = next((pair for pair in ((3600, "h"), (60, "min")) if finite % pair[0] == 0), (1, "s"))
-    return f"{finite / size:.15g} {unit}"
-
-
 def memory(value: Any) -> str:
     """Return bytes in binary units."""
     finite = number(value)

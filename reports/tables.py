@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.record import Record
 from reports import style
-from reports.matrix import NO_RECORD, Group, Row, fill_command
+from reports.matrix.holes import fill_command
+from reports.matrix.rows import NO_RECORD, Group, Row
 from reports.table_formats import csv_text, exact
 
 Ends = Sequence[tuple[float | None, float | None]]
@@ -127,9 +128,9 @@ def _hole(group: Group, row: Row, bits: int) -> MapCell:
     if failed:
         reason = failed[0].failure.message if failed[0].failure else "no reason is recorded"
         return MapCell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
-    reasons = {style.one_line(c.get("reason") or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
+    reasons = {style.one_line(c.reason or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
     seeds = sorted({seed for b, seed in row.expected if b == bits} or {r.identity.seed for r in row.all})
-    given = [str(c["command"]) for (b, _), c in row.expected.items() if b == bits and c.get("command")]
+    given = [c.command for (b, _), c in row.expected.items() if b == bits and c.command]
     command = given[0] if given else fill_command(group, row, [bits], seeds or group.seeds)
     return MapCell(
         "missing", f"{style.NOTHING} not run", bits, why="; ".join(sorted(reasons - {NO_RECORD})), command=command

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import machine, plan
+from benchmark import machine
+from benchmark.catalogue.choice import choose_method, read_settings
 from benchmark.cells.model_file import restore
 from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.encoding import encode_split
@@ -34,10 +35,10 @@ def encode_file(
     ``out`` holds ``codes``, (n, bits) int8 of +1 and -1, ``packed`` and ``bits``. Raises BadInput on a mistake.
     """
     machine.set_up()
-    choice = plan.choose_method(method)
+    choice = choose_method(method)
     if out.suffix != ".npz":
         raise BadInput("codes are written as .npz", file=out, next_step="give --out a name that ends in .npz")
-    own = plan.read_settings([_with_method(choice.name, pair) for pair in settings]).get(choice.name, {})
+    own = read_settings([_with_method(choice.name, pair) for pair in settings]).get(choice.name, {})
     videos = ShardedVideos.open([features], key, cache)
     model = restore(choice, checkpoint, videos.shape, own, machine.choose_device(device))
     _ = videos.fingerprint  # verifies every value, once per file

@@ -93,7 +93,7 @@ def measure(work: Work, checkpoint: CheckpointFile) -> Outcome:
     run = Run(
         cell.seed,
         work.settings.device,
-        cell.precision,
+        cell.options.precision,
         artefacts=artefacts,
         advance=progress.advance,
         phase=progress.phase,
@@ -124,9 +124,9 @@ def measure(work: Work, checkpoint: CheckpointFile) -> Outcome:
 def _session(work: Work, checkpoint: CheckpointFile, watch: Watch | None) -> Session:
     cell = work.cell
     return Session(
-        epochs=cell.budget.get("epochs"),
-        seconds=cell.budget.get("seconds"),
-        compiled=cell.regime.compiled,
+        epochs=cell.options.epochs,
+        seconds=cell.options.seconds,
+        compiled=cell.options.compiled,
         checkpoint=checkpoint,
         watch=watch,
         progress=work.progress,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import plan
+from benchmark.catalogue.choice import resolve_config
 from benchmark.errors import BadInput
 from benchmark.files.tensors import MODEL_FORMAT, load_tensors
 from benchmark.interfaces.run import Run
@@ -16,7 +16,8 @@ from benchmark.method import FrameShape, Imported, Method
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.plan import Cell, Choice
+    from benchmark.catalogue.choice import Choice
+    from benchmark.cells.cell import Cell
 
 
 def model_file(cell: Cell, method: Method) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def model_file(cell: Cell, method: Method) -> dict[str, Any]:
         "dim": cell.dataset.shape.dim,
         "config": cell.config.model_dump_json(),
         "seed": cell.seed,
-        "precision": cell.precision,
+        "precision": cell.options.precision,
         "state": method.state(),
     }
 
@@ -80,7 +81,7 @@ def _build(
             found=f"{shape.frames} frames of {shape.dim} dimensions",
             next_step="encode features of the same backbone and frame count",
         )
-    config = plan.resolve_config(choice, "", {**imported.config, **settings})
+    config = resolve_config(choice, "", {**imported.config, **settings})
     method = choice.cls(imported.bits, shape, config, Run(seed=0, device=device, precision=precision))
     try:
         method.load({name: tensor.to(device) for name, tensor in imported.state.items()})

@@ -13,7 +13,7 @@ from benchmark.record import CHECKPOINT, Record, remarks
 from benchmark.records import code_digest, store
 
 if TYPE_CHECKING:
-    from benchmark.plan import Cell
+    from benchmark.cells.cell import Cell
 
 LOCK = ".lock"
 """The file in a cell's folder that the process which runs the cell has locked."""
@@ -82,7 +82,7 @@ def _is_of_other_code(record: Record) -> bool:
 
 def has_curve(cell: Cell, record: Record) -> bool:
     """Return whether a record has every point of the learning curve that its cell asks for."""
-    curve, stages = cell.regime.curve, record.training.stages
+    curve, stages = cell.options.curve, record.training.stages
     if not curve or not stages:
         return True
     measured = {point.epoch for point in record.training.curve}

@@ -12,12 +12,13 @@ from benchmark.evaluation.evaluator import KS, evaluate
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT
 from benchmark.features import RowVideos
 from benchmark.machine import accelerator
+from benchmark.records.options import VALIDATION
 from benchmark.records.training import Selection
 from benchmark.watch import CUT, Maps, Watch
 
 if TYPE_CHECKING:
+    from benchmark.cells.cell import Cell
     from benchmark.features import Videos
-    from benchmark.plan import Cell
     from benchmark.stage import Trainable
 
 
@@ -32,12 +33,12 @@ class Watched:
     def selection(self) -> Selection | None:
         """Return how the result's epoch was chosen, for the record; None where it is the last one."""
         watch = self.watch
-        if watch is None or not watch.regime.selects:
+        if watch is None or not watch.options.selects:
             return None
         return Selection(
-            on=watch.regime.selection,
+            on=watch.options.selection,
             by=f"map@{CUT}, {STRICT if watch.judge else FIELD} protocol",
-            every=watch.regime.every,
+            every=watch.options.eval_every,
             epoch=None if watch.best is None else watch.best.epoch,
             candidates=watch.candidates,
             last=watch.last,
@@ -47,14 +48,14 @@ class Watched:
 
 def watched(cell: Cell) -> Watched:
     """Return the training videos of a cell, less those held out for selection, and its watch; raises BadInput."""
-    regime, dataset = cell.regime, cell.dataset
+    options, dataset = cell.options, cell.dataset
     train = dataset.split("train")
-    if not (regime.selects or regime.curve):
+    if not (options.selects or options.curve):
         return Watched(train)
-    if regime.selection != "validation":
-        return Watched(train, Watch(regime, _on_test(cell)))
+    if options.selection != VALIDATION:
+        return Watched(train, Watch(options, _on_test(cell)))
     part = validation.carve(dataset)
-    watch = Watch(regime, _on_test(cell), _on_slice(train, part))
+    watch = Watch(options, _on_test(cell), _on_slice(train, part))
     return Watched(validation.training_part(dataset, part), watch, part)
 
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from benchmark.commands import shared
-from benchmark.machine import PRECISIONS
 from benchmark.paths import ROOT, shown
+from benchmark.records.options import PRECISIONS
 
 SIZES, TARGET = [6400, 25_600, 102_400, 409_788], 10_000_000
 DIM, BITS, STEPS = 512, 64, 5

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark.cells.state import is_stale
 from benchmark.paths import Roots
 from benchmark.previews import Previews
 from benchmark.publish.cards import cards
+from benchmark.records.expected import ExpectedCell
 from reports.page import build as build_page
 
 
-def build(results: Path, out: Path, expected: Sequence[dict[str, Any]], roots: Roots) -> Path:
+def build(results: Path, out: Path, expected: Sequence[ExpectedCell], roots: Roots) -> Path:
     """Build the page and return its path; cells that are expected and have no record are shown as not run."""
     return build_page(results, out, expected, stale=is_stale, cards=cards(), pictures=Previews(results, roots).picture)

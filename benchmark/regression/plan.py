@@ -10,9 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark import plan, registry
+from benchmark.catalogue.choice import choose_method
+from benchmark.cells.cell import Cell
 from benchmark.dataset import Dataset
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
+from benchmark.records.options import RunOptions
 from benchmark.subset import SubsetDataset, sized_part
 
 FILE = "check.toml"
@@ -48,12 +51,12 @@ class Plan(_Closed):
         """Return the part of the dataset."""
         return sized_part(registry.open_dataset(self.dataset, roots), self.part.model_dump(), self.seed)
 
-    def cell(self, dataset: Dataset, method: str, bits: int, seed: int, precision: str) -> plan.Cell:
+    def cell(self, dataset: Dataset, method: str, bits: int, seed: int, precision: str) -> Cell:
         """Return one cell on the opened part; raises BadInput where the method cannot be imported or configured."""
-        choice = plan.choose_method(method)
+        choice = choose_method(method)
         settings = {method: self.settings[method]} if method in self.settings else {}
-        opened = [(self.dataset, dataset)]
-        return plan.cells([choice], opened, [bits], [seed], settings, self.epochs, lambda cls: precision)[0]
+        opened, options = [(self.dataset, dataset)], RunOptions(epochs=self.epochs)
+        return plan.cells([choice], opened, [bits], [seed], settings, options, lambda cls: precision)[0]
 
 
 def read(folder: Path) -> Plan:
@@ -72,7 +75,7 @@ def read(folder: Path) -> Plan:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BadInput(first["msg"], file=path, key=key, found=repr(first["input"])) from error
-    plan.check_numbers(found.bits, [found.seed], found.epochs)
+    plan.check_numbers(found.bits, [found.seed])
     for method in found.settings:
         registry.method_entry(method)
     return found

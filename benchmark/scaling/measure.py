@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmark import environment, machine, plan, seeds
+from benchmark.catalogue.choice import choose_method
 from benchmark.records.code_digest import code_identity
 from benchmark.scaling.task import Task
 
@@ -73,7 +74,7 @@ def measure(task: Task) -> dict[str, Any]:
     machine.set_up()
     warm_up()
     device = torch.device(task.device)
-    choice, dataset, meter = plan.choose_method(task.method), task.open(), Meter(device)
+    choice, dataset, meter = choose_method(task.method), task.open(), Meter(device)
     run = Run(seed=0, device=device, precision=task.precision, artefacts=MemoryArtefacts())
     method = choice.cls(task.bits, dataset.shape, task.config(), run)
     stages = _train(meter, method, TimedVideos(dataset.split("train")), task.steps)

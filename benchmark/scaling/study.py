@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import machine, plan, registry
+from benchmark.catalogue.choice import Choice, choose_method, read_settings
 from benchmark.errors import BadInput, nearest
 from benchmark.paths import Roots
-from benchmark.plan import Choice
 from benchmark.scaling import laws, measure, store, table
 from benchmark.scaling.task import Task, default_dataset
 from reports.scaling import write as write_figures
@@ -79,8 +79,8 @@ def plan_tasks(request: StudyRequest) -> list[Task]:
     if not request.methods:
         raise BadInput("scale needs --methods", next_step="'python -m benchmark list methods' shows them")
     _check_numbers(request)
-    choices = {name: plan.choose_method(name) for name in request.methods}
-    settings = plan.read_settings(request.settings)
+    choices = {name: choose_method(name) for name in request.methods}
+    settings = read_settings(request.settings)
     _check_names(settings, request.preset, list(choices.values()))
     device = machine.choose_device(request.device)
     tasks = [
@@ -108,7 +108,7 @@ def plan_tasks(request: StudyRequest) -> list[Task]:
 
 
 def _check_numbers(request: StudyRequest) -> None:
-    plan.check_numbers([request.bits], [], None)
+    plan.check_numbers([request.bits], [])
     for option, value, least in (
         ("--sizes", min(request.sizes), 2),
         ("--dim", request.dim, 1),

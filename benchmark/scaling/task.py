@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark import plan, registry
+from benchmark import registry
+from benchmark.catalogue.choice import choose_method, resolve_config
 from benchmark.dataset import Dataset, Scalable
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
@@ -47,7 +48,7 @@ class Task:
     def config(self) -> MethodConfig:
         """Return the method's configuration; raises BadInput where a setting is not usable."""
         preset = self.preset or self.dataset.partition(":")[0]
-        return plan.resolve_config(plan.choose_method(self.method), preset, self.settings)
+        return resolve_config(choose_method(self.method), preset, self.settings)
 
     def open(self) -> Dataset:
         """Return the data of this size; raises BadInput where an option is not usable."""
@@ -61,7 +62,7 @@ class Task:
 
     def check(self) -> None:
         """Raise BadInput where the method cannot run with these sizes or settings."""
-        cls = plan.choose_method(self.method).cls
+        cls = choose_method(self.method).cls
         reason = cls.unsupported(self.bits, self.open().shape, self.config())
         if reason:
             raise BadInput(f"method '{self.method}' cannot be measured: {reason}")
@@ -70,7 +71,7 @@ class Task:
         """Return all that says which measurement this is, as plain data."""
         import torch
 
-        choice = plan.choose_method(self.method)
+        choice = choose_method(self.method)
         device = torch.device(self.device)
         return {
             "method": choice.name,

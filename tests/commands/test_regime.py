@@ -154,7 +154,7 @@ def test_classical_methods_have_the_same_cell_and_it_is_said(run, tmp_path):
     asked = ["--select", "test", "--time-budget", "10m", "--curve", "every:1"]
     printed = run("--methods", "lsh", "--bits", 8, *asked)
     assert "(kept, made" in printed.out
-    assert "lsh: trained in no epochs, so --select test --time-budget 600s --curve every:1 changes" in printed.err
+    assert "lsh: trained in no epochs, so --select test --curve every:1 --time-budget 600s changes" in printed.err
     (only,) = found(tmp_path)
     assert only.selection is None and only.identity.budget == {} and only.identity.selection == "last"
 
@@ -164,7 +164,7 @@ def test_toml_asks_for_the_same_cell(run, tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(asked)
     printed = run(*WORDS, "--config", path, "--dry-run")
-    told = "conmh on tiny, 8 bits, seed 0, subset of 60, select test every 2, at most 3600s, curve 1 every:3"
+    told = "conmh on tiny, 8 bits, seed 0, subset of 60, select test every 2, curve 1 every:3, at most 3600s"
     assert printed.out == f"missing      {told}\n"
     flags = ["--subset", 60, "--select", "test", "--eval-every", 2, "--time-budget", "1h", "--curve", 1, "every:3"]
     assert run(*WORDS, *flags, "--dry-run").out == printed.out

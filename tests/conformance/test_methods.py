@@ -7,7 +7,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from benchmark import plan, registry
+from benchmark import registry
+from benchmark.catalogue.choice import choose_method, resolve_config
 from benchmark.encoding import encode_reals
 from benchmark.errors import BadInput
 from benchmark.method import Method
@@ -130,7 +131,7 @@ def test_configuration_is_closed_and_frozen(name):
     with pytest.raises(ValidationError):
         setattr(config, next(iter(cls.Config.model_fields), "any"), 1)
     with pytest.raises(BadInput, match=f"method '{name}' has no setting 'no_such_setting'"):
-        plan.resolve_config(plan.choose_method(name), "", {"no_such_setting": 1})
+        resolve_config(choose_method(name), "", {"no_such_setting": 1})
 
 
 @every
@@ -140,7 +141,7 @@ def test_presets_and_variants_resolve(name):
     assert set(cls.presets) <= set(registry.datasets())
     for dataset in ("", *cls.presets):
         for variant in cls.variants:
-            config = plan.resolve_config(plan.choose_method(f"{name}:{variant}"), dataset, {})
+            config = resolve_config(choose_method(f"{name}:{variant}"), dataset, {})
             for key, value in cls.presets.get(dataset, {}).items():
                 assert getattr(config, key) == cls.variants[variant].get(key, value)
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from benchmark import loop, plan
+from benchmark.catalogue.choice import choose_method
 from benchmark.compiled import check_compiler, loss_of
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
 from benchmark.interfaces.run import Run
-from benchmark.regime import read
+from benchmark.records.options import RunOptions
 from benchmark.session import Session
 from methods.conmh import ConMH, ConMHConfig
 from tests.engine.test_plan import dataset
@@ -54,15 +55,13 @@ def test_a_compiled_step_of_a_transformer_trains_as_the_plain_one():
 
 
 def test_it_is_a_cell_of_its_own():
-    choice, data = plan.choose_method("conmh"), [("d", dataset())]
-    (plain,) = plan.cells([choice], data, [16], [0], {}, None)
-    (compiled,) = plan.cells([choice], data, [16], [0], {}, None, regime=read(None, None, None, None, True))
-    (untrained,) = plan.cells(
-        [plan.choose_method("lsh")], data, [16], [0], {}, None, regime=read(None, None, None, None, True)
-    )
+    choice, data = choose_method("conmh"), [("d", dataset())]
+    (plain,) = plan.cells([choice], data, [16], [0], {})
+    (compiled,) = plan.cells([choice], data, [16], [0], {}, RunOptions(compiled=True))
+    (untrained,) = plan.cells([choose_method("lsh")], data, [16], [0], {}, RunOptions(compiled=True))
     assert plain.key != compiled.key and compiled.label().endswith("seed 0, compiled")
-    assert compiled.regime.words() == ["--compile"]
-    assert not untrained.regime.compiled
+    assert compiled.options.words() == ["--compile"]
+    assert not untrained.options.compiled
 
 
 def test_without_the_flag_nothing_is_compiled():

@@ -6,28 +6,22 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark import plan, record, registry
+from benchmark.catalogue.choice import choose_method, read_settings, resolve_config
 from benchmark.errors import BadInput
 from benchmark.evaluation.protocol import PRESETS
 from benchmark.features import FrameShape
 from benchmark.options import fill_from_toml
-from benchmark.regime import DEFAULT, Curve, Regime
+from benchmark.records.curve import Curve
+from benchmark.records.options import RunOptions
 
 
 def dataset(name="d", fingerprint="f"):
     return SimpleNamespace(name=name, fingerprint=fingerprint, shape=FrameShape(25, 512), protocol={}, drawn=None)
 
 
-def make_cells(method="conmh", settings=(), epochs=None, regime=DEFAULT, **options):
-    choice = plan.choose_method(method)
-    return plan.cells(
-        [choice],
-        [("d", dataset(**options))],
-        options.get("bits", [16]),
-        options.get("seeds", [0]),
-        plan.read_settings(settings),
-        epochs,
-        regime=regime,
-    )
+def make_cells(method="conmh", settings=(), fingerprint="f", **options):
+    opened = [("d", dataset(fingerprint=fingerprint))]
+    return plan.cells([choose_method(method)], opened, [16], [0], read_settings(settings), RunOptions(**options))
 
 
 def test_key_moves_with_everything_that_can_move_the_number():
@@ -56,20 +50,20 @@ def test_keys_hold_what_is_asked_for_and_nothing_else():
         "budget": {"epochs": 3},
     }
     assert cell.key == record.cell_key(parts)
-    assert make_cells(epochs=3, regime=Regime(curve=Curve(every=1)))[0].key == cell.key
-    timed = make_cells(epochs=3, regime=Regime(seconds=90))[0]
+    assert make_cells(epochs=3, curve=Curve(every=1))[0].key == cell.key
+    timed = make_cells(epochs=3, seconds=90)[0]
     assert timed.key == record.cell_key({**parts, "budget": {"epochs": 3, "seconds": 90}})
-    chosen = make_cells(epochs=3, regime=Regime(selection="test", every=2))[0]
+    chosen = make_cells(epochs=3, selection="test", eval_every=2)[0]
     assert chosen.key == record.cell_key({**parts, "selection": {"on": "test", "every": 2}})
-    everything = Regime(selection="test", every=2, seconds=90)
-    assert make_cells(method="itq", epochs=3, regime=everything)[0].key == make_cells(method="itq")[0].key
+    everything = {"selection": "test", "eval_every": 2, "seconds": 90}
+    assert make_cells(method="itq", epochs=3, **everything)[0].key == make_cells(method="itq")[0].key
 
 
 def test_presets_and_settings_are_resolved_in_order():
-    choice = plan.choose_method("conmh")
-    assert plan.resolve_config(choice, "fcvid", {}).batch_size == 512
-    assert plan.resolve_config(choice, "activitynet", {}).batch_size == 128
-    assert plan.resolve_config(choice, "fcvid", {"batch_size": "64"}).batch_size == 64
+    choice = choose_method("conmh")
+    assert resolve_config(choice, "fcvid", {}).batch_size == 512
+    assert resolve_config(choice, "activitynet", {}).batch_size == 128
+    assert resolve_config(choice, "fcvid", {"batch_size": "64"}).batch_size == 64
 
 
 def test_protocols_take_the_overrides_of_the_dataset():
@@ -81,15 +75,15 @@ def test_protocols_take_the_overrides_of_the_dataset():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (lambda: plan.choose_method("conhm"), "unknown method 'conhm'; did you mean 'conmh'?"),
-        (lambda: plan.choose_method("zzzzzz"), "unknown method 'zzzzzz'; known: "),
-        (lambda: plan.choose_method("conmh:papr"), "has no variant 'papr'"),
+        (lambda: choose_method("conhm"), "unknown method 'conhm'; did you mean 'conmh'?"),
+        (lambda: choose_method("zzzzzz"), "unknown method 'zzzzzz'; known: "),
+        (lambda: choose_method("conmh:papr"), "has no variant 'papr'"),
         (
-            lambda: plan.read_settings(["conmh.mask_ratio"]),
+            lambda: read_settings(["conmh.mask_ratio"]),
             "mask_ratio; expected METHOD.KEY=VALUE",
         ),
-        (lambda: plan.read_settings(["mask_ratio=1"]), "cannot read --set mask_ratio=1"),
-        (lambda: plan.read_settings(["conmhh.x=1"]), "did you mean 'conmh'?"),
+        (lambda: read_settings(["mask_ratio=1"]), "cannot read --set mask_ratio=1"),
+        (lambda: read_settings(["conmhh.x=1"]), "did you mean 'conmh'?"),
         (lambda: make_cells(settings=["conmh.mask_ration=1"]), "no setting 'mask_ration'; did you mean 'mask_ratio'?"),
         (
             lambda: make_cells(settings=["conmh.mask_ratio=many"]),
@@ -97,9 +91,9 @@ def test_protocols_take_the_overrides_of_the_dataset():
         ),
         (lambda: make_cells(settings=["conmh.mask_ratio=1.5"]), "setting 'mask_ratio': Input should be less than"),
         (lambda: make_cells(settings=["itq.iterations=5"]), "method 'itq' is not among --methods"),
-        (lambda: plan.check_numbers([0], [0], None), "--bits is out of range; expected 1 to 4096, found 0"),
-        (lambda: plan.check_numbers([16], [-1], None), "--seeds is out of range; expected 0 or more, found -1"),
-        (lambda: plan.check_numbers([16], [0], 0), "--epochs is out of range; expected 1 or more, found 0"),
+        (lambda: plan.check_numbers([0], [0]), "--bits is out of range; expected 1 to 4096, found 0"),
+        (lambda: plan.check_numbers([16], [-1]), "--seeds is out of range; expected 0 or more, found -1"),
+        (lambda: RunOptions.read({"epochs": 0}), "--epochs is out of range; expected 1 or more, found 0"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(words, message):
@@ -135,7 +129,7 @@ def test_toml_fills_what_the_flags_left_out(tmp_path):
     args = toml(tmp_path, text, bits=[64], set=["conmh.size=mini"])
     assert (args.methods, args.bits, args.epochs) == (["conmh"], [64], 3)
     assert args.results.name == "r"
-    assert plan.read_settings(args.set) == {"conmh": {"mask_ratio": "0.6", "size": "mini"}}
+    assert read_settings(args.set) == {"conmh": {"mask_ratio": "0.6", "size": "mini"}}
 
 
 @pytest.mark.parametrize(

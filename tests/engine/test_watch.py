@@ -6,8 +6,9 @@ import torch
 
 from benchmark.checkpoint import CheckpointFile
 from benchmark.history import cut_short, ran_out, trained_seconds
+from benchmark.records.curve import Curve
+from benchmark.records.options import RunOptions
 from benchmark.records.training import StageHistory
-from benchmark.regime import Curve, Regime
 from benchmark.session import Session
 from benchmark.stage import planned_stages
 from benchmark.watch import Watch
@@ -20,7 +21,7 @@ VALUES = {1: 0.3, 2: 0.7, 3: 0.7, 4: 0.1}
 class Spoilt(Watch):
     """A watch that, like a careless method, draws from the global generator while it measures."""
 
-    def __init__(self, **regime):
+    def __init__(self, **options):
         self.seen, self.states = [], {}
 
         def measure(method):
@@ -30,7 +31,7 @@ class Spoilt(Watch):
             self.states[method.now[1] + 1] = {name: value.clone() for name, value in method.state().items()}
             return {"field": {"map@20": VALUES[method.now[1] + 1]}, "strict": {"map@20": 0.0}}
 
-        super().__init__(Regime(**regime), measure)
+        super().__init__(RunOptions(**options), measure)
 
 
 def test_a_curve_changes_no_weight_no_loss_and_no_random_stream():
@@ -65,7 +66,7 @@ def test_the_weights_of_the_first_best_epoch_are_kept_and_the_last_is_measured()
 
 
 def test_candidates_are_every_so_many_epochs_and_the_last():
-    watch = Spoilt(selection="test", every=3)
+    watch = Spoilt(selection="test", eval_every=3)
     trained(Session(watch=watch))
     assert [item.epoch for item in watch.candidates] == [3, 4]
 
@@ -83,15 +84,15 @@ def test_a_judge_decides_without_the_test_queries():
 
 @pytest.mark.parametrize("writes", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize(
-    "regime", [{"selection": "test"}, {"selection": "test", "every": 2, "curve": Curve(at=(1, 3))}]
+    "options", [{"selection": "test"}, {"selection": "test", "eval_every": 2, "curve": Curve(at=(1, 3))}]
 )
-def test_killed_and_resumed_chooses_and_measures_alike(tmp_path, writes, regime):
-    whole = Spoilt(**regime)
+def test_killed_and_resumed_chooses_and_measures_alike(tmp_path, writes, options):
+    whole = Spoilt(**options)
     expected, _ = trained(Session(watch=whole))
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
-        trained(Session(watch=Spoilt(**regime), checkpoint=DyingCheckpoint(path, "k", writes)))
-    again = Spoilt(**regime)
+        trained(Session(watch=Spoilt(**options), checkpoint=DyingCheckpoint(path, "k", writes)))
+    again = Spoilt(**options)
     resumed, _ = trained(Session(watch=again, checkpoint=CheckpointFile(path, "k")))
     assert equal(expected.state(), resumed.state())
     assert again.candidates == whole.candidates and again.last == whole.last
@@ -122,7 +123,7 @@ def test_a_budget_that_ran_out_in_an_early_stage_begins_no_other():
 
 
 def test_selection_takes_the_epoch_at_which_time_ran_out_as_the_last():
-    watch = Spoilt(selection="test", every=3, curve=Curve(at=(3,)))
+    watch = Spoilt(selection="test", eval_every=3, curve=Curve(at=(3,)))
     trained(Session(watch=watch, seconds=1e-9), warm_up=0)
     assert watch.best.epoch == watch.last.epoch == 1
     assert [point.epoch for point in watch.points] == [1]

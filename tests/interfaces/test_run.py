@@ -25,7 +25,8 @@ from benchmark.interfaces.run import Run
 from benchmark.method import Method
 from benchmark.plan import Choice
 from benchmark.progress import Progress
-from benchmark.regime import Curve, Regime
+from benchmark.records.curve import Curve
+from benchmark.records.options import RunOptions
 from benchmark.runner import run_cell
 from benchmark.session import Session
 from benchmark.watch import Watch
@@ -175,13 +176,13 @@ class Closed(Method):
         pass
 
 
-def run_through_the_engine(cls, tiny, tmp_path, config, regime):
+def run_through_the_engine(cls, tiny, tmp_path, config, options):
     roots = Roots(tmp_path / "data", tmp_path / "cache")
     dataset = registry.open_dataset(str(tiny), roots)
     cls.forbidden = Forbidden(dataset, [tmp_path, tiny])
     cls.ways, cls.places = set(), set()
     choice = Choice("lsh", cls, "default")  # a method of the checkout, whose file stands for the class's here
-    (cell,) = plan.cells([choice], [(str(tiny), dataset)], [4], [0], {"lsh": config}, None, regime=regime)
+    (cell,) = plan.cells([choice], [(str(tiny), dataset)], [4], [0], {"lsh": config}, options)
     done = run_cell(cell, Settings(tmp_path / "results", roots.cache, CPU, show_progress=False))
     assert done.status == "done", done.failure
     return done
@@ -189,7 +190,7 @@ def run_through_the_engine(cls, tiny, tmp_path, config, regime):
 
 def test_no_attribute_of_a_trained_method_leads_to_labels_paths_or_queries(tiny, tmp_path):
     """While it is prepared, trained and watched on the test queries. Frames to encode are handed to it, and are all."""
-    watched = Regime(selection="test", curve=Curve(every=1))
+    watched = RunOptions(selection="test", curve=Curve(every=1))
     done = run_through_the_engine(Curious, tiny, tmp_path, {"epochs": 2, "warm_up": 1}, watched)
     assert Curious.places == {"prepare", "begin_stage", "begin_epoch", "batch", "loss", "encode"}
     assert [point.epoch for point in done.training.curve] == [1, 2] and done.selection.epoch
@@ -197,7 +198,7 @@ def test_no_attribute_of_a_trained_method_leads_to_labels_paths_or_queries(tiny,
 
 
 def test_no_attribute_of_another_method_leads_there_either(tiny, tmp_path):
-    run_through_the_engine(Closed, tiny, tmp_path, {}, Regime())
+    run_through_the_engine(Closed, tiny, tmp_path, {}, RunOptions())
     assert Closed.ways == set()
 
 
@@ -242,7 +243,7 @@ def test_the_walk_finds_what_is_planted(tiny, tmp_path, how):
         "the split query": dataset.split("query"),
         "PosixPath": tmp_path / "results",
         "the path": str(tmp_path / "results"),
-        "Watch": Watch(Regime(), lambda method: {}),
+        "Watch": Watch(RunOptions(), lambda method: {}),
         "ArtefactStore": ArtefactStore(Path("cache")),
     }
     for reason, value in planted.items():

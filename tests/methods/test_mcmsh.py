@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import loop, plan
+from benchmark import loop
 from benchmark.artefacts import ArtefactStore
+from benchmark.catalogue.choice import choose_method, resolve_config
 from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape, MemoryVideos
@@ -257,7 +258,7 @@ def test_the_authors_checkpoint_encodes_with_alpha_1(videos):
     for payload in (state, {"epoch": 55, "model_state_dict": {f"module.{key}": v for key, v in state.items()}}):
         imported = MCMSH.import_checkpoint(payload)
         assert (imported.bits, imported.shape) == (12, FrameShape(9, 24))
-        config = plan.resolve_config(plan.choose_method("mcmsh"), "", dict(imported.config))
+        config = resolve_config(choose_method("mcmsh"), "", dict(imported.config))
         other = MCMSH(imported.bits, imported.shape, config, Run(seed=1, device=CPU))
         other.load(imported.state)
         assert torch.equal(other.encode(frames), method.encode(frames))

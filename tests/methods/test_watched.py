@@ -8,7 +8,8 @@ from benchmark.checkpoint import CheckpointFile
 from benchmark.encoding import encode_split
 from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.protocol import PRESETS
-from benchmark.regime import Curve, Regime
+from benchmark.records.curve import Curve
+from benchmark.records.options import RunOptions
 from benchmark.session import Session
 from benchmark.watch import Watch
 from tests.engine.toys import DyingCheckpoint, Killed, equal
@@ -33,7 +34,7 @@ def fitted(name, watch, folder, checkpoint=None):
 @pytest.mark.parametrize("name", TRAINED)
 def test_measuring_after_each_epoch_moves_no_weight_and_no_loss(name, tmp_path):
     plain, without = fitted(name, None, tmp_path / "plain")
-    watch = Watch(Regime(curve=Curve(every=1)), measure)
+    watch = Watch(RunOptions(curve=Curve(every=1)), measure)
     watched, session = fitted(name, watch, tmp_path / "watched")
     assert equal(plain.state(), watched.state())
     assert [stage.losses for stage in session.history] == [stage.losses for stage in without.history]
@@ -43,14 +44,14 @@ def test_measuring_after_each_epoch_moves_no_weight_and_no_loss(name, tmp_path):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_choice_that_was_killed_and_resumed_is_the_same(name, tmp_path):
-    regime = Regime(selection="test")
-    whole = Watch(regime, measure)
+    options = RunOptions(selection="test")
+    whole = Watch(options, measure)
     expected, uninterrupted = fitted(name, whole, tmp_path)
     path = tmp_path / "checkpoint.pt"
     stages = len(uninterrupted.history)
     with pytest.raises(Killed):
-        fitted(name, Watch(regime, measure), tmp_path, DyingCheckpoint(path, "k", EPOCHS * (stages - 1) + 2))
-    again = Watch(regime, measure)
+        fitted(name, Watch(options, measure), tmp_path, DyingCheckpoint(path, "k", EPOCHS * (stages - 1) + 2))
+    again = Watch(options, measure)
     resumed, session = fitted(name, again, tmp_path, CheckpointFile(path, "k"))
     assert session.resumed == EPOCHS * (stages - 1) + 2
     assert again.candidates == whole.candidates and again.last == whole.last

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from benchmark import record
+from benchmark.records import store
 from benchmark.records.training import HeldOut, Selection, StageHistory
 
 STAGES = [
@@ -66,7 +67,7 @@ def test_losses_that_are_no_lists_of_numbers_make_a_damaged_record(stored, tmp_p
     stored["training"]["stages"] = [{**STAGES[0], "losses": losses}]
     path = tmp_path / "record.json"
     path.write_text(json.dumps(stored))
-    found = record.read(path)
+    found = store.read(path)
     assert isinstance(found, record.Damaged) and "training.stages.0.losses" in found.reason
     with pytest.raises(ValidationError):
         StageHistory(name="odd", losses=losses)

@@ -10,7 +10,8 @@ import pytest
 from benchmark import record
 from benchmark.evaluation import statistics
 from benchmark.records.store import scan
-from reports import comparison, comparison_view, matrix, page, tables
+from reports import comparison, comparison_view, page, tables
+from reports.matrix import grouping as matrix
 from reports.ranks import ranks
 from reports.stored import Stored
 from reports.style import CUTS

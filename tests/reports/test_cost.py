@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reports import cost, matrix, page
+from reports import cost, page
+from reports.matrix import grouping as matrix
 from tests.support.fakes import full_matrix, make, store
 
 

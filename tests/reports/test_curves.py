@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from reports import curves, matrix, page, style
+from reports import curves, page, style
+from reports.matrix import grouping as matrix
 from tests.support.fakes import make, store
 from tests.support.pages import Page, rows_of, shown
 

@@ -7,7 +7,8 @@ import pytest
 
 from benchmark.evaluation.hamming import pack
 from benchmark.records.store import scan
-from reports import choice, embedding, matrix, page, projection, scatter
+from reports import choice, embedding, page, projection, scatter
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.support import beside
 from tests.support.fakes import make, store

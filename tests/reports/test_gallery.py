@@ -8,9 +8,10 @@ import pytest
 from benchmark import facts, record
 from benchmark.evaluation.hamming import pack, unpack
 from benchmark.records.store import scan
-from reports import choice, gallery, gallery_queries, matrix, page
+from reports import choice, gallery, gallery_queries, page
 from reports.album import Album
 from reports.context import PageContext
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.support.beside import folder_of, keep_facts, png, put_beside
 from tests.support.fakes import make, store

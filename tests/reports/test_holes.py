@@ -4,10 +4,14 @@ import math
 
 import pytest
 
-from reports import matrix, page, style
+from benchmark.records.expected import ExpectedCell
+from reports import style
+from reports.matrix.grouping import build
+from reports.matrix.holes import holes
+from reports.matrix.rows import NO_RECORD
 from reports.tables import mean, table
+from tests.reports.test_page import Page, built, page, rows_of, shown
 from tests.support.fakes import make, metrics, store
-from tests.support.pages import Page, built, rows_of, shown
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +32,7 @@ def test_failed_cell_shows_reason_and_command(tmp_path):
     missing = next(t for t in parsed.tables if t["caption"].startswith("Cells that failed"))
     assert [c["text"] for c in missing["rows"][1]] == [
         "ITQ", "UCF101", "16", "0", "RuntimeError in fit: matrix is singular <here>",
-        "python -m benchmark run --methods itq:default --datasets ucf101 --bits 16 --seeds 0",
+        "python -m benchmark run --methods itq --datasets ucf101 --bits 16 --seeds 0",
     ]  # fmt: skip
     assert "1 done, 1 failed" in parsed.text
 
@@ -44,7 +48,7 @@ def test_cells_that_others_have_are_not_run(tmp_path):
     records = [make(bits=16), make(bits=32), make("lsh", bits=16), make(dataset="moving_digits", bits=16)]
     _, parsed = built(tmp_path, *records)
     hole = rows_of(parsed.maps("UCF101")[0])["LSH"][8]
-    command = "python -m benchmark run --methods lsh:default --datasets ucf101 --bits 32 --seeds 0"
+    command = "python -m benchmark run --methods lsh --datasets ucf101 --bits 32 --seeds 0"
     assert (hole["text"], hole["class"]) == (f"— not run {command}", "first hole none")
     assert [c["text"] for c in rows_of(parsed.maps("Moving digits")[0])["LSH"]] == [
         "— not run python -m benchmark run --methods lsh --datasets moving_digits --bits 16 --seeds 0"
@@ -53,7 +57,7 @@ def test_cells_that_others_have_are_not_run(tmp_path):
     told = {(r[0]["text"], r[1]["text"]): (r[2]["text"], r[3]["text"], r[5]["text"]) for r in missing["rows"][1:]}
     assert told == {
         ("LSH", "UCF101"): (
-            "32", "0", "python -m benchmark run --methods lsh:default --datasets ucf101 --bits 32 --seeds 0",
+            "32", "0", "python -m benchmark run --methods lsh --datasets ucf101 --bits 32 --seeds 0",
         ),
         ("LSH", "Moving digits"): (
             "16", "0", "python -m benchmark run --methods lsh --datasets moving_digits --bits 16 --seeds 0",
@@ -64,9 +68,9 @@ def test_cells_that_others_have_are_not_run(tmp_path):
 
 def test_expected_cells_are_shown_with_their_reason(tmp_path):
     expected = [
-        {"dataset": "ucf101", "method": "conmh", "bits": 16, "seed": 0},
-        {"dataset": "ucf101", "method": "sh", "bits": 16, "seed": 3, "method_title": "SH", "reason": "needs package X"},
-        {"dataset": "yfcc", "method": "conmh", "bits": 64, "seed": 0, "command": "get yfcc"},
+        ExpectedCell(identity=make(bits=16).identity),
+        ExpectedCell(identity=make("sh", bits=16, seed=3).identity, reason="needs package X"),
+        ExpectedCell(identity=make(dataset="yfcc").identity, command="get yfcc"),
     ]
     _, parsed = built(tmp_path, make(bits=16), expected=expected)
     missing = next(t for t in parsed.tables if t["caption"].startswith("Cells that were not run"))
@@ -74,7 +78,7 @@ def test_expected_cells_are_shown_with_their_reason(tmp_path):
     command = "python -m benchmark run --methods sh --datasets ucf101 --bits 16 --seeds 3"
     assert ["SH", "UCF101", "16", "3", "needs package X", command] in told
     assert rows_of(parsed.maps("UCF101")[0])["SH"][0]["text"] == f"— not runneeds package X {command}"
-    assert ["ConMH", "yfcc", "64", "0", matrix.NO_RECORD, "get yfcc"] in told
+    assert ["ConMH", "yfcc", "64", "0", NO_RECORD, "get yfcc"] in told
     assert "No cell of this dataset has been measured." in parsed.text
 
 
@@ -110,8 +114,8 @@ def test_a_nan_seed_leaves_the_mean_and_lowers_n():
     assert (found.n, found.records) == (2, 3)
     assert found.mean == pytest.approx(0.6 - 0.0055, abs=1e-12)
     assert found.deviation == pytest.approx(0.1 * 2**0.5, abs=1e-12)
-    groups = matrix.build(records)
-    cell = table(groups[0], "field", ["conmh"]).rows[0].cells[0]
+    groups = build(records)
+    cell = table(groups[0], "field", ["conmh"])["rows"][0]["cells"][0]
     assert cell.under == "±0.141 n=2" and "1 of 3 seeds hold no finite number" in cell.why
 
 
@@ -120,7 +124,7 @@ def test_variant_budget_and_config_make_rows_of_their_own():
     budget = [make(bits=16, seed=s, budget={"epochs": 5}) for s in (0, 1)]
     masked = [make(bits=16, config={"epochs": 40, "mask_ratio": 0.75})]
     paper = [make(bits=16, variant="paper")]
-    groups = matrix.build([*plain, *budget, *masked, *paper])
+    groups = build([*plain, *budget, *masked, *paper])
     assert sorted(rows(groups)) == [
         "ConMH (paper)", "ConMH [epochs 5, mask_ratio 0.5]", "ConMH [mask_ratio 0.5]", "ConMH [mask_ratio 0.75]",
     ]  # fmt: skip
@@ -128,7 +132,7 @@ def test_variant_budget_and_config_make_rows_of_their_own():
         "ConMH (paper)": 1, "ConMH [epochs 5, mask_ratio 0.5]": 2, "ConMH [mask_ratio 0.5]": 2,
         "ConMH [mask_ratio 0.75]": 1,
     }  # fmt: skip
-    assert rows(matrix.build([*plain, *budget])) == ["ConMH", "ConMH [epochs 5]"]
+    assert rows(build([*plain, *budget])) == ["ConMH", "ConMH [epochs 5]"]
 
 
 def test_a_budget_of_epochs_is_not_told_of_a_method_without_epochs(tmp_path):
@@ -136,30 +140,30 @@ def test_a_budget_of_epochs_is_not_told_of_a_method_without_epochs(tmp_path):
     assert list(rows_of(parsed.maps("UCF101")[0])) == ["LSH", "ceiling"]
     assert "trained under a budget" not in parsed.text
     both = [make("lsh", bits=16), make("lsh", bits=16, budget={"epochs": 5})]
-    assert rows(matrix.build(both)) == ["LSH", "LSH [epochs 5]"]
+    assert rows(build(both)) == ["LSH", "LSH [epochs 5]"]
     failed = make("lsh", bits=16, budget={"epochs": 5}, failed="no memory")
-    assert rows(matrix.build([failed])) == ["LSH [epochs 5]"]
+    assert rows(build([failed])) == ["LSH [epochs 5]"]
 
 
 def test_other_protocol_options_and_other_data_are_never_averaged():
     other = make(bits=16, seed=1, told="protocol")
     other.metrics["field"].protocol["ties"] = "expected"
-    groups = matrix.build([make(bits=16, seed=0), other])
+    groups = build([make(bits=16, seed=0), other])
     assert rows(groups) == ["ConMH [field.ties expected]", "ConMH [field.ties index]"]
-    groups = matrix.build([make(bits=16, seed=0), make(bits=16, seed=1, fingerprint="ffffeeee0000")])
+    groups = build([make(bits=16, seed=0), make(bits=16, seed=1, fingerprint="ffffeeee0000")])
     assert [g.label for g in groups] == ["UCF101 [data ffffeeee]", "UCF101 [data ucf101-0]"]
     assert [len(row.records) for g in groups for row in g.rows] == [1, 1]
     assert len({g.slug for g in groups}) == 2
 
 
 def test_two_methods_of_one_title_can_be_told_apart():
-    groups = matrix.build([make("a", bits=16, title="Same"), make("b", bits=16, title="Same")])
+    groups = build([make("a", bits=16, title="Same"), make("b", bits=16, title="Same")])
     assert rows(groups) == ["Same · a", "Same · b"]
 
 
 def test_ties_share_a_place():
-    groups = matrix.build([make(m, bits=16, level=v) for m, v in (("a", 0.5), ("b", 0.5), ("c", 0.4))])
-    cells = [row.cells[0].place for row in table(groups[0], "field", ["a", "b", "c"]).rows]
+    groups = build([make(m, bits=16, level=v) for m, v in (("a", 0.5), ("b", 0.5), ("c", 0.4))])
+    cells = [row["cells"][0].place for row in table(groups[0], "field", ["a", "b", "c"])["rows"]]
     assert cells == ["best", "best", ""]
 
 
@@ -190,16 +194,18 @@ def test_a_bare_record_of_an_unknown_method_is_shown(tmp_path):
 
 def test_failures_without_data_join_their_dataset():
     lost = make("lsh", bits=16, failed="no file").model_copy(update={"data": None})
-    groups = matrix.build([make(bits=16), lost])
+    groups = build([make(bits=16), lost])
     assert len(groups) == 1 and [len(row.failures) for row in groups[0].rows] == [0, 1]
 
 
 def test_fill_command_follows_the_record():
-    kept = make(bits=16).model_copy(update={"rerun": "run --methods m --bits 16 --seeds 0 --epochs 3 --set m.a=1"})
-    groups = matrix.build([kept, make("lsh", bits=64)])
-    hole = next(h for h in matrix.holes(groups[0]) if h.label == "ConMH")
+    stored = "python -m benchmark run --methods conmh:default --datasets ./a b --bits 16 --seeds 0 --set conmh.size=x y"
+    record = make(bits=16, budget={"epochs": 3}).model_copy(update={"rerun": stored})
+    groups = build([record, make("lsh", bits=64)])
+    hole = next(hole for hole in holes(groups[0]) if hole.label == "ConMH [epochs 3]")
     assert (hole.bits, hole.seeds) == ((64,), (0,))
-    assert hole.command == "run --methods m --bits 64 --seeds 0 --epochs 3 --set m.a=1"
+    words = "--datasets './a b' --bits 64 --seeds 0 --epochs 3 --set 'conmh.size=x y'"
+    assert hole.command == f"python -m benchmark run --methods conmh {words}"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +232,6 @@ def test_stale_records_are_marked_and_told_with_their_command(tmp_path):
     assert all("stale" in cell["class"] and cell["text"].endswith(" stale") for cell in rows["ITQ"])
     assert not any("stale" in (cell.get("class") or "") for cell in rows["ConMH"])
     told = next(t for t in parsed.tables if t["caption"].startswith("Stale cells"))
-    command = "python -m benchmark run --methods itq:default --datasets ucf101 --bits 16 --seeds 0 --rerun stale"
+    command = "python -m benchmark run --methods itq --datasets ucf101 --bits 16 --seeds 0 --rerun stale"
     assert [cell["text"] for cell in told["rows"][1]] == ["ITQ", "UCF101", "16", "0", command]
     assert "1 of the done ones stale" in parsed.text

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from benchmark.records.training import StageHistory
-from reports import matrix, method_cards
+from reports import method_cards
 from reports.context import PageContext
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.support.fakes import make
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from reports import matrix, paper, tables
+from reports import paper, tables
+from reports.matrix import grouping as matrix
 from tests.support import latex
 from tests.support.fakes import full_matrix, make
 

@@ -7,7 +7,8 @@ import dataclasses
 
 import pytest
 
-from reports import matrix, page, published
+from reports import page, published
+from reports.matrix import grouping as matrix
 from reports.published import Published, comparisons, load
 from tests.support.fakes import PROTOCOLS, make, store
 

@@ -6,8 +6,12 @@ import io
 import numpy as np
 import pytest
 
+from benchmark.records.expected import ExpectedCell
 from benchmark.records.training import CurvePoint, HeldOut, LastEpoch, Selection
-from reports import curves, matrix, page, published, ranks, record_words, selection, tables
+from reports import curves, page, published, ranks, record_words, selection, tables
+from reports.matrix.grouping import build
+from reports.matrix.holes import fill_command, holes
+from reports.matrix.labels import budget_words
 from tests.support.fakes import make, metrics, store
 
 
@@ -36,7 +40,7 @@ def curved(epochs, seed=0, level=0.5, **options):
 
 def test_rows_of_other_epochs_are_never_averaged():
     records = [make(level=0.5), chosen("test"), chosen("validation"), remade(chosen("validation"), eval_every=5)]
-    (group,) = matrix.build(records)
+    (group,) = build(records)
     assert [len(row.records) for row in group.rows] == [1, 1, 1, 1]
     labels = {row.label for row in group.rows}
     assert labels == {
@@ -45,11 +49,7 @@ def test_rows_of_other_epochs_are_never_averaged():
         "ConMH [epoch chosen on held-out videos]",
         "ConMH [epoch chosen on held-out videos, every 5]",
     }
-    commands = {matrix.fill_command(group, row, [16], [3]) for row in group.rows}
-    assert len(commands) == 1  # each is that of a record, which holds its own options
-    for row in group.rows:
-        row.records.clear()
-    assert {matrix.fill_command(group, row, [16], [3]).partition("--seeds 3")[2] for row in group.rows} == {
+    assert {fill_command(group, row, [16], [3]).partition("--seeds 3")[2] for row in group.rows} == {
         "",
         " --select test",
         " --select validation",
@@ -59,7 +59,7 @@ def test_rows_of_other_epochs_are_never_averaged():
 
 def test_what_saw_the_test_queries_is_marked_and_wins_nothing(tmp_path):
     records = [make(level=0.5), make("itq", level=0.4), chosen("test", level=0.9)]
-    (group,) = matrix.build(records)
+    (group,) = build(records)
     found = tables.table(group, "field", ["conmh", "itq"])
     places = {row.label: row.cells[0].place for row in found.rows}
     assert places == {"ConMH": "best", "ITQ": "second", "ConMH [epoch chosen on test queries]": ""}
@@ -72,25 +72,25 @@ def test_what_saw_the_test_queries_is_marked_and_wins_nothing(tmp_path):
 
 
 def test_the_gain_is_the_mean_over_seeds_of_chosen_less_last():
-    (group,) = matrix.build([chosen(seed=0, gain=0.05, level=0.6), chosen(seed=1, gain=-0.01, level=0.5)])
+    (group,) = build([chosen(seed=0, gain=0.05, level=0.6), chosen(seed=1, gain=-0.01, level=0.5)])
     (line,) = selection.table(group, ["conmh"])
     assert (line.gain, line.epochs, line.seeds) == ("+0.020", "7 of 40, 7 of 40", 2)
     assert (line.chosen, line.last) == ("0.528", "0.508")
     assert line.slice == "the test queries"
     lost = chosen("validation", gain=-0.01)
     lost.selection.slice = HeldOut(queries=76, database=679, relevant=20)
-    (line,) = selection.table(matrix.build([lost])[0], ["conmh"])
+    (line,) = selection.table(build([lost])[0], ["conmh"])
     assert line.gain == "−0.010"
     assert line.slice == "76 held-out training videos in 679, 20 nearest relevant"
-    assert selection.warnings(matrix.build([lost])[0], matrix.build([lost])[0].rows[0]) == []
+    assert selection.warnings(build([lost])[0], build([lost])[0].rows[0]) == []
     broken = chosen()
     broken.selection = Selection(last=LastEpoch(metrics={"field": {"map@20": None}}))
-    assert selection.table(matrix.build([broken])[0], ["conmh"]) == []
+    assert selection.table(build([broken])[0], ["conmh"]) == []
 
 
 def test_a_learning_curve_is_the_mean_over_seeds_at_the_epochs_they_share():
     records = [curved([1, 2, 4, 8], 0), curved([2, 4, 8], 1, level=0.7), make("itq")]
-    (group,) = matrix.build(records)
+    (group,) = build(records)
     (line,) = curves.curves(group, "field", 64, "learning", ["conmh", "itq"])
     assert line.x.tolist() == [2, 4, 8]
     np.testing.assert_allclose(line.y, 0.6 - 1 / (1 + np.array([2, 4, 8])))
@@ -98,8 +98,8 @@ def test_a_learning_curve_is_the_mean_over_seeds_at_the_epochs_they_share():
     drawing = curves.draw(group, "field", 64, "learning", ["conmh", "itq"])
     assert drawing.svg.startswith(b"<?xml") and drawing.pdf.startswith(b"%PDF")
     assert "ConMH 0.267 at epoch 2, 0.489 at epoch 8" in drawing.alt
-    assert curves.draw(matrix.build([make()])[0], "field", 64, "learning", ["conmh"]) is None
-    assert curves.draw(matrix.build([curved([3])])[0], "field", 64, "learning", ["conmh"]) is None
+    assert curves.draw(build([make()])[0], "field", 64, "learning", ["conmh"]) is None
+    assert curves.draw(build([curved([3])])[0], "field", 64, "learning", ["conmh"]) is None
 
 
 def test_all_points_of_learning_curves_are_a_file(tmp_path):
@@ -121,25 +121,24 @@ def test_a_cell_that_time_cut_short_says_of_how_many_epochs():
     record.training.stages[0].epochs, record.training.stages[0].planned = 3, 40
     record.training.stopped_by = "time"
     assert record_words.epochs(record) == "3 of 40 (time)"
-    (group,) = matrix.build([record, make()])
+    (group,) = build([record, make()])
     assert {row.label for row in group.rows} == {"ConMH [epochs 40, time budget 90 s]", "ConMH"}
-    assert matrix.budget_words({"seconds": 600}) == {"time budget": "10 min"}
-    assert matrix.budget_words({"seconds": 5400}) == {"time budget": "90 min"}
-    group.rows[-1].records.clear()
-    assert "--epochs 40 --time-budget 90s" in matrix.fill_command(group, group.rows[-1], [16], [0])
+    assert budget_words({"seconds": 600}) == {"time budget": "10 min"}
+    assert budget_words({"seconds": 5400}) == {"time budget": "90 min"}
+    assert "--epochs 40 --time-budget 90s" in fill_command(group, group.rows[-1], [16], [0])
 
 
 def test_a_drawn_part_is_a_group_of_its_own_and_its_holes_are_filled_from_it():
     part = remade(make(fingerprint="part"), subset=240)
-    cell = {"dataset": "ucf101", "method": "itq", "bits": 64, "seed": 0, "fingerprint": "part", "subset": 240}
-    groups = matrix.build([make(), part], [cell])
+    cell = ExpectedCell(identity=remade(make("itq"), subset=240).identity, fingerprint="part")
+    groups = build([make(), part], [cell])
     assert [group.label for group in groups] == ["UCF101", "UCF101 (subset of 240)"]
     assert groups[0].drawn is None and groups[1].drawn == 240
-    (hole,) = [hole for hole in matrix.holes(groups[1]) if hole.label == "ITQ" or "itq" in hole.label]
+    (hole,) = [hole for hole in holes(groups[1]) if hole.label == "ITQ" or "itq" in hole.label]
     assert "--subset 240" in hole.command
-    assert all("--subset" not in hole.command for hole in matrix.holes(groups[0]))
-    unseen = matrix.build([], [cell])
-    assert [group.label for group in unseen] == ["ucf101 (subset of 240)"]
+    assert all("--subset" not in hole.command for hole in holes(groups[0]))
+    unseen = build([], [cell])
+    assert [group.label for group in unseen] == ["UCF101 (subset of 240)"]
 
 
 def test_parts_and_rows_that_saw_the_test_queries_take_no_part_in_ranks():
@@ -150,7 +149,7 @@ def test_parts_and_rows_that_saw_the_test_queries_take_no_part_in_ranks():
         ]
 
     whole = both("ucf101") + both("moving_digits")
-    ranked = ranks.ranks(matrix.build(whole), "field")
+    ranked = ranks.ranks(build(whole), "field")
     part = [remade(record, subset=240) for record in both("ucf101", fingerprint="part")]
     for record in part:
         record.data.fingerprint = "part"
@@ -158,7 +157,7 @@ def test_parts_and_rows_that_saw_the_test_queries_take_no_part_in_ranks():
         chosen("test", dataset="ucf101", fingerprint="ucf101-f"),
         chosen("test", dataset="moving_digits", fingerprint="moving_digits-f"),
     )
-    assert ranks.ranks(matrix.build([*whole, *part, *seen]), "field") == ranked
+    assert ranks.ranks(build([*whole, *part, *seen]), "field") == ranked
     assert len(ranked.datasets) == 2
 
 
@@ -173,7 +172,7 @@ def test_published_numbers_are_compared_with_an_epoch_chosen_alike(metric, hinde
     record = chosen()
     record.data.subset = False
     record.data.splits = {}
-    (group,) = matrix.build([record])
+    (group,) = build([record])
     entry = published.Published("conmh", "ucf101", 64, metric, "somewhere", ((20, 0.5),))
     (found,) = published.comparisons(group, [entry])
     assert ("our epoch was chosen on the test queries, the published one was not" in found.hindrances) == hindered

@@ -13,8 +13,9 @@ from benchmark.evaluation import statistics
 from benchmark.evaluation.statistics import bootstrap_interval
 from benchmark.records import store
 from benchmark.robustness_file import Condition, conditions
-from reports import matrix, page, robustness, robustness_figure, style
+from reports import page, robustness, robustness_figure, style
 from reports.cache import cached
+from reports.matrix import grouping as matrix
 from reports.stored import Stored
 from tests.support.beside import folder_of, measured, perturbed, put, without_pdf
 from tests.support.latex import rows as latex_rows

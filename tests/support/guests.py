@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import loop, plan, registry
+from benchmark import loop, registry
+from benchmark.catalogue.choice import choose_method, resolve_config
 from benchmark.features import FrameShape, MemoryVideos
 from benchmark.interfaces.run import Run
 from benchmark.session import Session
@@ -45,7 +46,7 @@ def settings(cls):
 
 def fresh(name, bits, seed=0, artefacts=None):
     cls = registry.load_method(name)
-    config = plan.resolve_config(plan.choose_method(name), "", settings(cls))
+    config = resolve_config(choose_method(name), "", settings(cls))
     reason = cls.unsupported(bits, SHAPE, config)
     if reason:
         pytest.skip(f"{name} with {bits} bits: {reason}")

@@ -1,0 +1,1 @@
+"""From names to classes, and from words to a method with its variant and settings."""
