@@ -175,15 +175,20 @@ def room_map() -> str:
 
 def shown_map() -> str:
     """Return the table that the README shows; raises ValueError where a marker is missing."""
-    start, end = MARKERS
     text = README.read_text(encoding="utf-8")
-    return text[text.index(start) + len(start) : text.index(end)]
+    return text[slice(*_between_markers(text))]
 
 
 def write_map() -> None:
     """Put the table between its markers in the README."""
     text = README.read_text(encoding="utf-8")
-    README.write_text(text.replace(shown_map(), room_map(), 1), encoding="utf-8")
+    start, end = _between_markers(text)
+    README.write_text(text[:start] + room_map() + text[end:], encoding="utf-8")
+
+
+def _between_markers(text: str) -> tuple[int, int]:
+    start, end = MARKERS
+    return text.index(start) + len(start), text.index(end)
 
 
 def counts() -> dict[str, object]:
