@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import BadInput
+from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import MAX_BITS, WORD, Codes, full_mask, pack
 from benchmark.evaluation.protocol import FIELD, KS, PRESETS, Denominator, SelfMatch, Ties
 from benchmark.files.arrays import read_arrays
@@ -51,8 +52,6 @@ def evaluate_files(
     With ``self_retrieval`` the database is its own query set and the query paths are None. Options that are
     given replace those of the preset. Raises BadInput, naming the file, for whatever does not fit.
     """
-    from benchmark.evaluation.evaluator import evaluate
-
     if preset not in PRESETS:
         raise BadInput(f"there is no protocol '{preset}'", expected=" or ".join(PRESETS))
     given = {"denominator": denominator, "ties": ties, "self_match": self_match}

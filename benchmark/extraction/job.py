@@ -74,13 +74,13 @@ def make_plan(
 ) -> ExtractionPlan:
     """Collect the videos and decide on labels and splits; raises BadInput."""
     videos = collect(folder, out)
-    video_labels, strangers = read_labels(videos, labels)
-    notes = _strangers(labels, strangers)
-    grouped, strangers = read_groups(videos, groups)
-    notes += _strangers(groups, strangers)
+    video_labels, unknown = read_labels(videos, labels)
+    notes = _note_on_rows(labels, unknown)
+    grouped, unknown = read_groups(videos, groups)
+    notes += _note_on_rows(groups, unknown)
     if splits is not None:
-        chosen, strangers = read_splits(videos, splits)
-        notes += _strangers(splits, strangers)
+        chosen, unknown = read_splits(videos, splits)
+        notes += _note_on_rows(splits, unknown)
     else:
         chosen = draw_splits(videos, video_labels, grouped, share, seed)
     used = {name for names in chosen.values() for name in names}
@@ -97,7 +97,7 @@ def make_plan(
     return ExtractionPlan([video for video in videos if video.name in used], video_labels, chosen, grouped, notes)
 
 
-def _strangers(table: Path | None, count: int) -> list[str]:
+def _note_on_rows(table: Path | None, count: int) -> list[str]:
     return [f"{table}: {count:,} rows name no video of the folder"] if count else []
 
 

@@ -77,11 +77,11 @@ class WorkArea:
         folder = out / FOLDER
         if out.exists() and not out.is_dir():
             raise BadInput("is no folder", file=out, next_step="give --out a new folder")
-        strangers = sorted(path.name for path in out.glob("*")) if not folder.is_dir() else []
-        if strangers:
+        other_files = sorted(path.name for path in out.glob("*")) if not folder.is_dir() else []
+        if other_files:
             raise BadInput(
                 "is not empty", file=out, expected="a new folder, or one that an earlier call wrote to",
-                found=f"'{strangers[0]}'", next_step="give --out another folder",
+                found=f"'{other_files[0]}'", next_step="give --out another folder",
             )  # fmt: skip
         try:
             (folder / SHARDS).mkdir(parents=True, exist_ok=True)
