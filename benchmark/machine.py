@@ -95,7 +95,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Tell whether the device has instructions for products of bfloat16."""
+    """Return whether the device has instructions for products of bfloat16."""
     import torch
 
     if device.type == "cuda":
@@ -108,13 +108,13 @@ def accelerator(device: torch.device) -> torch.device | None:
     return device if device.type == "cuda" else None
 
 
-def resolve_precision(asked: str, device: torch.device, method: type[Method]) -> str:
+def resolve_precision(precision: str, device: torch.device, method: type[Method]) -> str:
     """Return ``fp32`` or ``bf16`` for a method; ``auto`` takes bf16 where it was shown to keep the method's numbers."""
     if not method.trained_in_epochs:
         return "fp32"
-    if asked == "auto":
+    if precision == "auto":
         return "bf16" if method.bf16 and has_fast_bf16(device) else "fp32"
-    return asked
+    return precision
 
 
 def processor() -> str:

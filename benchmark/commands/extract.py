@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from benchmark.extraction.job import Report, Views
     from benchmark.extraction.pipeline import Recipe
 
-BATCH, MOST_WORKERS, TOLD = 64, 16, 20
-"""Frames that the backbone is given at a time, decoding threads, and videos that the summary names at most (ours)."""
+BATCH, MOST_WORKERS, MOST_NAMES = 64, 16, 20
+"""Frames per call of the backbone; at most so many decoding threads, and videos named in the summary (our choice)."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +77,8 @@ def call(args: argparse.Namespace) -> int:
     from benchmark.extraction.backbones import open_backbone
     from benchmark.extraction.pipeline import Recipe
 
-    asked = job.plan(args.videos, args.out, args.labels, args.splits, args.groups, args.query_share, args.seed)
-    for note in asked.notes:
+    plan = job.plan(args.videos, args.out, args.labels, args.splits, args.groups, args.query_share, args.seed)
+    for note in plan.notes:
         print(note)
     machine.set_up()
     device = machine.choose_device(args.device)
@@ -88,9 +88,9 @@ def call(args: argparse.Namespace) -> int:
         batch=args.batch, workers=args.workers or _workers(device),
     )  # fmt: skip
     views = _views() if args.views > 1 else None
-    report = job.run(asked, args.out, backbone, views, recipe, args.seed, args.dtype)
+    report = job.run(plan, args.out, backbone, views, recipe, args.seed, args.dtype)
     _show(report, recipe)
-    classes = len(asked.labels.classes)
+    classes = len(plan.labels.classes)
     if report.missing:
         print(f"no dataset was written: no video of the {report.missing[0]} split could be extracted")
         return 1
@@ -133,10 +133,10 @@ def _views() -> Views:
 def _show(report: Report, recipe: Recipe) -> None:
     for status in ("partial", "failed"):
         rows = [row for row in report.rows if row.status == status]
-        for row in rows[:TOLD]:
+        for row in rows[:MOST_NAMES]:
             print(f"{status:<8} {row.name}: {row.reason}")
-        if len(rows) > TOLD:
-            print(f"{status:<8} and {len(rows) - TOLD:,} more, in extract.csv")
+        if len(rows) > MOST_NAMES:
+            print(f"{status:<8} and {len(rows) - MOST_NAMES:,} more, in extract.csv")
     counts = ", ".join(f"{report.count(status):,} {status}" for status in ("ok", "partial", "failed"))
     print(f"{len(report.rows):,} videos: {counts}; {report.new:,} extracted now, in {report.wall:.1f} s")
     if report.new:
