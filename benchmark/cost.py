@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from benchmark.method import Method
 
 BITS, SHAPE = 64, FrameShape(25, 4096)
-"""The size at which costs are told: FCVID's features and the field's longest codes."""
+"""The size at which costs are counted: FCVID's features and the field's longest codes."""
 
 
 def network_cost(cls: type[Method]) -> dict[str, float] | None:

@@ -92,7 +92,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Tell whether the device has instructions for products of bfloat16."""
+    """Return whether the device has instructions for products of bfloat16."""
     import torch
 
     if device.type == "cuda":

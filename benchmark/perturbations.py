@@ -88,10 +88,10 @@ def share_of(strength: float, frames: int) -> int:
 
 def _drop(strength: float, rows: np.ndarray, frames: int, draws: Draws) -> np.ndarray:
     gone = min(share_of(strength, frames), frames - 1)
-    kept = np.argsort(draws.permutations("drop", rows, frames), axis=1) >= gone
+    remaining = np.argsort(draws.permutations("drop", rows, frames), axis=1) >= gone
     times = np.arange(frames)
-    earlier = np.maximum.accumulate(np.where(kept, times, -frames), axis=1)
-    later = np.minimum.accumulate(np.where(kept, times, 2 * frames)[:, ::-1], axis=1)[:, ::-1]
+    earlier = np.maximum.accumulate(np.where(remaining, times, -frames), axis=1)
+    later = np.minimum.accumulate(np.where(remaining, times, 2 * frames)[:, ::-1], axis=1)[:, ::-1]
     return np.where(times - earlier <= later - times, earlier, later)
 
 
@@ -99,17 +99,17 @@ def _shuffle(strength: float, rows: np.ndarray, frames: int, draws: Draws) -> np
     moved = share_of(strength, frames)
     places = np.sort(draws.permutations("shuffle", rows, frames)[:, :moved], axis=1)
     order = np.argsort(draws.uniform("shuffle order", rows, frames)[:, :moved], axis=1, kind="stable")
-    found = _unmoved(rows, frames)
-    np.put_along_axis(found, places, np.take_along_axis(places, order, axis=1), axis=1)
-    return found
+    result = _unmoved(rows, frames)
+    np.put_along_axis(result, places, np.take_along_axis(places, order, axis=1), axis=1)
+    return result
 
 
 def _reverse(strength: float, rows: np.ndarray, frames: int, draws: Draws) -> np.ndarray:
     length = share_of(strength, frames)
     start = _starts("reverse", length, rows, frames, draws)
-    found = _unmoved(rows, frames)
-    inside = (found >= start) & (found < start + length)
-    return np.where(inside, 2 * start + length - 1 - found, found)
+    order = _unmoved(rows, frames)
+    inside = (order >= start) & (order < start + length)
+    return np.where(inside, 2 * start + length - 1 - order, order)
 
 
 def _crop(strength: float, rows: np.ndarray, frames: int, draws: Draws) -> np.ndarray:

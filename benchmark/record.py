@@ -139,16 +139,16 @@ def epochs_text(stages: Sequence[StageHistory]) -> str:
     return done if done == planned else f"{done} of {planned}"
 
 
-def remarks(found: Record) -> list[str]:
+def remarks(record: Record) -> list[str]:
     """Return what sets a record apart from one of the whole dataset, its whole schedule and its last epoch."""
-    said = [] if found.identity.subset is None else [f"subset of {found.identity.subset}"]
-    if found.training.stopped_by:
-        said.append(f"stopped by {found.training.stopped_by} after {epochs_text(found.training.stages)} epochs")
-    if found.selection is not None:
-        where = "the test queries" if found.identity.selection == "test" else "held-out training videos"
-        epoch = found.selection.epoch
-        said.append(f"epoch {epoch} chosen on {where}" if epoch else "no epoch to choose from")
-    return said
+    texts = [] if record.identity.subset is None else [f"subset of {record.identity.subset}"]
+    if record.training.stopped_by:
+        texts.append(f"stopped by {record.training.stopped_by} after {epochs_text(record.training.stages)} epochs")
+    if record.selection is not None:
+        where = "the test queries" if record.identity.selection == "test" else "held-out training videos"
+        epoch = record.selection.epoch
+        texts.append(f"epoch {epoch} chosen on {where}" if epoch else "no epoch to choose from")
+    return texts
 
 
 def cell_key(parts: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ class Entry:
     def load(self, base: type) -> Any:
         """Return the one concrete subclass of ``base`` that the file defines, with its name set."""
         module = self.module()
-        found = [
+        classes = [
             value
             for value in vars(module).values()
             if inspect.isclass(value)
@@ -59,14 +59,14 @@ class Entry:
             and value.__module__ == module.__name__
             and not inspect.isabstract(value)
         ]
-        if len(found) != 1:
+        if len(classes) != 1:
             raise BadInput(
                 "a guest's file defines one concrete class",
                 file=self.path.relative_to(ROOT),
                 expected=f"1 subclass of {base.__name__}",
-                found=f"{len(found)}",
+                found=f"{len(classes)}",
             )
-        return found[0]
+        return classes[0]
 
 
 def _entries(room: str) -> dict[str, Entry]:
@@ -144,7 +144,7 @@ def _options(argument: str, tail: str) -> dict[str, str]:
     return options
 
 
-def _find(known: dict[str, Entry], name: str, kind: str) -> Entry:
-    if name not in known:
-        raise BadInput(f"unknown {kind} '{name}'; {nearest(name, list(known))}")
-    return known[name]
+def _find(entries: dict[str, Entry], name: str, kind: str) -> Entry:
+    if name not in entries:
+        raise BadInput(f"unknown {kind} '{name}'; {nearest(name, list(entries))}")
+    return entries[name]

@@ -32,7 +32,7 @@ CLEAN = Condition("clean", 0.0)
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was found of one cell, in the forms that ``robustness_file`` keeps."""
+    """What was measured of one cell, in the forms that ``robustness_file`` stores."""
 
     clean: dict[str, dict[str, float]]
     perturbed: list[Perturbed]
@@ -53,8 +53,8 @@ class _Maker:
 
     noise: torch.Tensor | None
 
-    def __init__(self, videos: Videos, asked: Sequence[Condition], deviation: torch.Tensor) -> None:
-        self.videos, self.asked, self.deviation = videos, asked, deviation
+    def __init__(self, videos: Videos, grid: Sequence[Condition], deviation: torch.Tensor) -> None:
+        self.videos, self.conditions, self.deviation = videos, grid, deviation
         self.start, self.noise = -1, None
 
     def __call__(self, item: tuple[int, int]) -> _Batch:
@@ -63,19 +63,19 @@ class _Maker:
             self.start, self.noise = start, None
             self.rows, self.frames = read_batch(self.videos, start)
         filled = np.pad(self.rows, (0, len(self.frames) - len(self.rows)), mode="edge")
-        return _Batch(place, self.rows, perturb(self.asked[place], self.frames, filled, self._noise))
+        return _Batch(place, self.rows, perturb(self.conditions[place], self.frames, filled, self._noise))
 
     def _noise(self) -> torch.Tensor:
         if self.noise is None:
-            drawn = unit_noise(self.rows, self.videos.shape) * self.deviation
-            self.noise = torch.cat([drawn, drawn.new_zeros(len(self.frames) - len(drawn), *drawn.shape[1:])])
+            noise = unit_noise(self.rows, self.videos.shape) * self.deviation
+            self.noise = torch.cat([noise, noise.new_zeros(len(self.frames) - len(noise), *noise.shape[1:])])
         return self.noise
 
 
 def encode_perturbed(
     method: Method,
     videos: Videos,
-    asked: Sequence[Condition],
+    grid: Sequence[Condition],
     deviation: np.ndarray,
     advance: Callable[[int], None] | None = None,
 ) -> list[Codes]:
@@ -84,9 +84,9 @@ def encode_perturbed(
     ``deviation`` (dim,) is the unit of noise. Raises TrainingDiverged where the method returns a value that is not
     finite.
     """
-    signs = np.empty((len(asked), len(videos), method.bits), np.int8)
-    items = [(start, place) for start in range(0, len(videos), BATCH) for place in range(len(asked))]
-    make = _Maker(videos, asked, torch.from_numpy(deviation).float())
+    signs = np.empty((len(grid), len(videos), method.bits), np.int8)
+    items = [(start, place) for start in range(0, len(videos), BATCH) for place in range(len(grid))]
+    make = _Maker(videos, grid, torch.from_numpy(deviation).float())
     for place, rows, frames in Ahead(make, items):
         signs[place, rows] = np.sign(encode_batch(method, frames, rows))
         if advance:
@@ -97,10 +97,10 @@ def encode_perturbed(
 def noise_unit(dataset: Dataset, artefacts: ArtefactStore) -> np.ndarray:
     """Return the deviation of each feature dimension over the training frames, (dim,) float64, made once per data."""
     train = dataset.split("train")
-    found = artefacts.get(
+    arrays = artefacts.get(
         "frame-deviation", lambda: {"deviation": frame_deviation(train)}, of=train.fingerprint, params={}
     )
-    return found["deviation"]
+    return arrays["deviation"]
 
 
 def measure(
@@ -118,9 +118,9 @@ def measure(
 
     Raises BadInput where the clean codes are not the stored ones.
     """
-    asked = [CLEAN, *conditions()]
+    grid = [CLEAN, *conditions()]
     began = time.perf_counter()
-    codes = encode_perturbed(method, dataset.split("query"), asked, deviation, advance)
+    codes = encode_perturbed(method, dataset.split("query"), grid, deviation, advance)
     encoded = time.perf_counter()
     check_clean(codes[0], stored["query"])
     labels = {name: dataset.labels(name) for name in ("query", "database")}
@@ -132,16 +132,16 @@ def measure(
         for place, query in enumerate(codes)
     ]  # fmt: skip
     evaluated = time.perf_counter()
-    precisions = {name: np.stack([found[name].ap[:, KS.index(CUT)] for found in results], 1) for name in protocols}
+    precisions = {name: np.stack([result[name].ap[:, KS.index(CUT)] for result in results], 1) for name in protocols}
     losses = {name: _losses(table) for name, table in precisions.items()}
     perturbed = [
         Perturbed(
             perturbation=condition.perturbation,
             strength=condition.strength,
-            map=_maps(found),
-            loss={name: held[place] for name, held in losses.items()},
+            map=_maps(perturbed_results),
+            loss={name: by_condition[place] for name, by_condition in losses.items()},
         )
-        for place, (condition, found) in enumerate(zip(asked[1:], results[1:], strict=True))
+        for place, (condition, perturbed_results) in enumerate(zip(grid[1:], results[1:], strict=True))
     ]
     timing = {
         "encode": encoded - began, "evaluate": evaluated - encoded, "statistics": time.perf_counter() - evaluated
@@ -156,13 +156,13 @@ def check_clean(made: Codes, stored: Codes) -> None:
         wrong = int(np.bitwise_count(differ).sum())
         if not wrong:
             return
-        found = f"{wrong} of {made.n * made.bits} bits differ"
+        difference = f"{wrong} of {made.n * made.bits} bits differ"
     else:
-        found = f"{made.n} codes of {made.bits} bits"
+        difference = f"{made.n} codes of {made.bits} bits"
     raise BadInput(
         "is stale: its model.pt does not give its stored query codes again",
         expected=f"the {stored.n} codes of codes.npz",
-        found=found,
+        found=difference,
         next_step="the code or the files changed, or another processor or number of threads made them; "
         "run the cell again with --rerun all, or perturb it where it was made",
     )
@@ -178,4 +178,4 @@ def _losses(table: np.ndarray) -> list[Loss]:
 
 def _maps(results: Mapping[str, Result]) -> dict[str, dict[str, float]]:
     names = [*(f"map@{k}" for k in KS), "map"]
-    return {preset: {name: found.metrics[name] for name in names} for preset, found in results.items()}
+    return {preset: {name: result.metrics[name] for name in names} for preset, result in results.items()}

@@ -25,7 +25,7 @@ CUT = HEADLINE_K
 RECIPE = 1
 """Raised whenever the same seed would give other perturbed queries."""
 SEED = 0
-"""Of the perturbations; no cell's seed enters, so that cells of all seeds are measured on the same queries (ours)."""
+"""Of the perturbations (our choice). No cell's seed enters: cells of all seeds are measured on the same queries."""
 GRID: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
         "drop": (0.25, 0.5, 0.75, 0.9),
@@ -35,12 +35,13 @@ GRID: Mapping[str, tuple[float, ...]] = MappingProxyType(
         "noise": (0.25, 0.5, 1.0, 2.0),
     }
 )
-"""Strengths above 0, which is the clean query (ours)."""
-"""The K at which the AP of every query is kept and losses have an interval (ours); means are kept at every K."""
+"""Strengths above 0, which is the clean query (our choice)."""
+CUT = HEADLINE_K
+"""The K at which the AP of every query is kept and losses have an interval (our choice); means are kept at every K."""
 REFERENCE: Mapping[str, float] = MappingProxyType(
     {"drop": 0.5, "shuffle": 1.0, "reverse": 1.0, "crop": 0.5, "noise": 1.0}
 )
-"""The strength of each perturbation that tables show (ours)."""
+"""The strength of each perturbation that tables show (our choice)."""
 AGREE = 1e-9
 """How far a mean over the per-query file may lie from the mAP in the JSON: the two are sums in another order."""
 
@@ -111,14 +112,14 @@ def code_digest(codes: Mapping[str, Codes]) -> str:
     return digest.hexdigest()
 
 
-def write(folder: Path, found: Robustness, precisions: Mapping[str, np.ndarray]) -> None:
+def write(folder: Path, outcome: Robustness, precisions: Mapping[str, np.ndarray]) -> None:
     """Write both files atomically, the JSON last: its presence means done.
 
     precisions: preset -> AP@``CUT`` of every query, (queries, 1 + conditions) float64, the clean queries first.
     """
     arrays = {f"ap_{preset}": table for preset, table in precisions.items()}
     save_arrays(folder / QUERIES, {"k": np.array(CUT), **arrays})
-    write_json(folder / FILE, found.model_dump(mode="json"))
+    write_json(folder / FILE, outcome.model_dump(mode="json"))
 
 
 def read(folder: Path, key: str) -> Robustness | str:
@@ -130,29 +131,29 @@ def read(folder: Path, key: str) -> Robustness | str:
         version = raw.get("schema_version") if isinstance(raw, dict) else None
         if not isinstance(version, int) or version > SCHEMA:
             return f"{FILE} has schema version {version!r}; this suite reads up to {SCHEMA}"
-        found = Robustness.model_validate(raw)
+        outcome = Robustness.model_validate(raw)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         return f"{FILE} does not fit the schema at '{where}'"
     except (OSError, ValueError) as error:
         return f"{FILE} cannot be read: {error}"
-    if found.key != key:
+    if outcome.key != key:
         return f"{FILE} is of another cell"
-    held = [Condition(item.perturbation, item.strength) for item in found.perturbed]
-    if found.settings != settings() or held != conditions():
+    measured = [Condition(item.perturbation, item.strength) for item in outcome.perturbed]
+    if outcome.settings != settings() or measured != conditions():
         return f"{FILE} was made with other perturbations than today's"
-    return found
+    return outcome
 
 
-def read_precisions(folder: Path, found: Robustness, preset: str) -> np.ndarray | str:
+def read_precisions(folder: Path, outcome: Robustness, preset: str) -> np.ndarray | str:
     """Return AP@``CUT`` of every query, (queries, 1 + conditions) float64, clean first, or why it is not at hand."""
     try:
         arrays = read_arrays(folder / QUERIES, ["k", f"ap_{preset}"])
         cut, table = whole_number(arrays, "k", folder / QUERIES), np.array(arrays[f"ap_{preset}"], np.float64)
     except (Unreadable, ValueError, TypeError):
         return f"{QUERIES} is absent, unreadable or without this protocol"
-    expected = [found.clean[preset], *(item.map[preset] for item in found.perturbed)]
+    expected = [outcome.clean[preset], *(item.map[preset] for item in outcome.perturbed)]
     if cut != CUT or table.ndim != 2 or table.shape[1] != len(expected) or not len(table):
         return f"{QUERIES} has another form than {FILE}"
-    means = np.array([held[f"map@{CUT}"] for held in expected])
+    means = np.array([maps[f"map@{CUT}"] for maps in expected])
     return table if np.abs(table.mean(axis=0) - means).max() <= AGREE else f"{QUERIES} disagrees with {FILE}"

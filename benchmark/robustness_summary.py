@@ -24,57 +24,57 @@ def label(item: Record) -> str:
     return f"{name} on {identity.dataset}, {identity.bits} bits, seed {identity.seed}{lowered}"
 
 
-def line(found: Robustness, kept: bool) -> str:
+def line(outcome: Robustness, kept: bool) -> str:
     """Return clean mAP and the loss, with its interval over queries, at the strengths that tables show."""
-    said = [f"mAP@{CUT} {found.clean[PRESET][KEY]:.4f}, loses"]
-    for item in found.perturbed:
+    parts = [f"mAP@{CUT} {outcome.clean[PRESET][KEY]:.4f}, loses"]
+    for item in outcome.perturbed:
         if REFERENCE[item.perturbation] == item.strength:
             loss = item.loss[PRESET]
-            said.append(f" {item.perturbation} {item.strength:g}: {loss.mean:.4f} [{loss.low:.4f}, {loss.high:.4f}]")
+            parts.append(f" {item.perturbation} {item.strength:g}: {loss.mean:.4f} [{loss.low:.4f}, {loss.high:.4f}]")
     if kept:
-        return " ".join(said) + f"  (kept, made {found.finished})"
-    return " ".join(said) + f"  {sum(found.timing.values()):.1f} s"
+        return " ".join(parts) + f"  (kept, made {outcome.finished})"
+    return " ".join(parts) + f"  {sum(outcome.timing.values()):.1f} s"
 
 
-def relative_losses(found: Robustness, preset: str) -> dict[str, float] | None:
+def relative_losses(outcome: Robustness, preset: str) -> dict[str, float] | None:
     """Return the lost share of clean mAP@``CUT`` by perturbation, at its reference strength; None of a mAP of 0."""
-    clean = found.clean[preset][KEY]
+    clean = outcome.clean[preset][KEY]
     if not clean:
         return None
     return {
         item.perturbation: item.loss[preset].mean / clean
-        for item in found.perturbed
+        for item in outcome.perturbed
         if REFERENCE[item.perturbation] == item.strength
     }
 
 
-def show(held: Sequence[tuple[Record, Robustness]]) -> None:
+def show(measured: Sequence[tuple[Record, Robustness]]) -> None:
     """Print, per dataset, relative losses under the field's protocol: mean and deviation over seeds."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset in dict.fromkeys(item.identity.dataset for item, _ in held):
+    for dataset in dict.fromkeys(item.identity.dataset for item, _ in measured):
         table = Table(box=box.SIMPLE, title=f"{dataset}: share of mAP@{CUT} that is lost, {PRESET} protocol")
         table.add_column("method")
         for column in ("bits", f"mAP@{CUT}", *(f"{name} {at:g}" for name, at in REFERENCE.items()), "seeds"):
             table.add_column(column, justify="right", no_wrap=True)
-        for row in _rows([(item, found) for item, found in held if item.identity.dataset == dataset]):
+        for row in _rows([(item, outcome) for item, outcome in measured if item.identity.dataset == dataset]):
             table.add_row(*row)
         console.print(table)
 
 
-def _rows(held: Sequence[tuple[Record, Robustness]]) -> list[list[str]]:
+def _rows(measured: Sequence[tuple[Record, Robustness]]) -> list[list[str]]:
     groups: dict[tuple[int, str], list[Robustness]] = defaultdict(list)
-    for item, found in held:
+    for item, outcome in measured:
         identity = item.identity
-        variant = "" if not identity.named_variant else f" ({identity.variant})"
-        groups[identity.bits, identity.method_title + variant].append(found)
+        variant = f" ({identity.named_variant})" if identity.named_variant else ""
+        groups[identity.bits, identity.method_title + variant].append(outcome)
     rows = []
     for (bits, method), members in sorted(groups.items(), key=lambda entry: (entry[0][0], entry[0][1].lower())):
-        clean = _mean([found.clean[PRESET][KEY] for found in members], "{:.4f}")
-        losses = [lost for found in members if (lost := relative_losses(found, PRESET)) is not None]
+        clean = _mean([outcome.clean[PRESET][KEY] for outcome in members], "{:.4f}")
+        losses = [lost for outcome in members if (lost := relative_losses(outcome, PRESET)) is not None]
         cells = [_mean([100 * lost[name] for lost in losses], "{:.1f}", " %") for name in REFERENCE]
         rows.append([method, str(bits), clean, *cells, str(len(members))])
     return rows

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from benchmark.extraction.job import Report, Views
     from benchmark.extraction.pipeline import ClipRecipe
 
-BATCH, MOST_WORKERS, TOLD = 64, 16, 20
-"""Frames that the backbone is given at a time, decoding threads, and videos that the summary names at most (ours)."""
+BATCH, MOST_WORKERS, MOST_NAMES = 64, 16, 20
+"""Frames per call of the backbone; at most so many decoding threads, and videos named in the summary (our choice)."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -133,10 +133,10 @@ def _views() -> Views:
 def _show(report: Report, recipe: ClipRecipe) -> None:
     for status in ("partial", "failed"):
         rows = [row for row in report.rows if row.status == status]
-        for row in rows[:TOLD]:
+        for row in rows[:MOST_NAMES]:
             print(f"{status:<8} {row.name}: {row.reason}")
-        if len(rows) > TOLD:
-            print(f"{status:<8} and {len(rows) - TOLD:,} more, in extract.csv")
+        if len(rows) > MOST_NAMES:
+            print(f"{status:<8} and {len(rows) - MOST_NAMES:,} more, in extract.csv")
     counts = ", ".join(f"{report.count(status):,} {status}" for status in ("ok", "partial", "failed"))
     print(f"{len(report.rows):,} videos: {counts}; {report.new:,} extracted now, in {report.wall:.1f} s")
     if report.new:

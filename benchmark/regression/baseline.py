@@ -17,7 +17,7 @@ from benchmark.regression.plan import Plan
 SPREADS = "spreads.json"
 
 
-class Held(BaseModel):
+class Numbers(BaseModel):
     """The numbers of one code length, as ``numbers.taken`` returns them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -28,7 +28,7 @@ class Held(BaseModel):
 
 
 class Baseline(BaseModel):
-    """What one method is held to. ``check``, ``config`` and ``data`` say what was run; ``made`` where and when."""
+    """What a method is compared with. ``check``, ``config`` and ``data`` say what was run; ``made`` where and when."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class Baseline(BaseModel):
     config: dict[str, Any]
     data: str
     made: dict[str, Any]
-    bits: dict[int, Held]
+    bits: dict[int, Numbers]
 
 
 def path_of(folder: Path, method: str) -> Path:
@@ -77,16 +77,16 @@ def write(folder: Path, plan: Plan, outcomes: Sequence[Outcome], made: Mapping[s
         config=dict(first.config or {}),
         data=first.data,
         made=dict(made),
-        bits={outcome.bits: Held.model_validate(outcome.numbers) for outcome in done},
+        bits={outcome.bits: Numbers.model_validate(outcome.numbers) for outcome in done},
     )
     write_json(path_of(folder, first.method), baseline.model_dump(mode="json"))
 
 
-def same_numbers(held: Baseline, outcomes: Sequence[Outcome], plan: Plan) -> bool:
-    """Say whether writing these cells would change nothing but where and when they were made."""
+def same_numbers(baseline: Baseline, outcomes: Sequence[Outcome], plan: Plan) -> bool:
+    """Return whether writing these cells would change nothing but where and when they were made."""
     done = [outcome for outcome in outcomes if outcome.numbers is not None]
     return (
-        {outcome.bits: Held.model_validate(outcome.numbers) for outcome in done} == held.bits
-        and plan.described() == held.check
-        and all((outcome.config, outcome.data) == (held.config, held.data) for outcome in done)
+        {outcome.bits: Numbers.model_validate(outcome.numbers) for outcome in done} == baseline.bits
+        and plan.described() == baseline.check
+        and all((outcome.config, outcome.data) == (baseline.config, baseline.data) for outcome in done)
     )

@@ -140,8 +140,8 @@ def run_task(task: Task) -> Outcome:
     settings = Settings(task.out, task.out / "cache", torch.device("cpu"), "check", show_progress=False)
     done = run_cell(cell, settings)
     if done.failure is not None:
-        said = f"failed in {done.failure.phase}: {done.failure.type}: {done.failure.message}"
-        return Outcome(*task.place, problem=said)
+        problem = f"failed in {done.failure.phase}: {done.failure.type}: {done.failure.message}"
+        return Outcome(*task.place, problem=problem)
     return Outcome(
         *task.place,
         numbers=taken(done),

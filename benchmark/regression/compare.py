@@ -31,7 +31,7 @@ class Finding:
 
     @property
     def failing(self) -> bool:
-        """Say whether the check fails by it."""
+        """Return whether the check fails by it."""
         return self.verdict in FAILING
 
 
@@ -42,25 +42,27 @@ def compare(
     findings: list[Finding] = []
     for method in dict.fromkeys(outcome.method for outcome in outcomes):
         mine = [outcome for outcome in outcomes if outcome.method == method]
-        held = baselines.get(method)
-        if held is not None:
-            findings += _other_ground(plan, held, mine)
+        baseline = baselines.get(method)
+        if baseline is not None:
+            findings += _other_ground(plan, baseline, mine)
         for outcome in mine:
-            findings += _cell(outcome, held, spreads)
+            findings += _cell(outcome, baseline, spreads)
     return findings
 
 
-def _other_ground(plan: Plan, held: Baseline, outcomes: Sequence[Outcome]) -> list[Finding]:
+def _other_ground(plan: Plan, baseline: Baseline, outcomes: Sequence[Outcome]) -> list[Finding]:
     """Return findings where the baseline was made from something else than what was run."""
     now = plan.described()
-    found = [_ground(held.method, "other check", changed) for changed in [_changes(held.check, now)] if changed]
+    findings = [
+        _ground(baseline.method, "other check", changed) for changed in [_changes(baseline.check, now)] if changed
+    ]
     done = next((outcome for outcome in outcomes if outcome.numbers is not None), None)
     if done is not None:
-        changed = _changes(held.config, done.config or {})
-        found += [_ground(held.method, "other settings", changed)] if changed else []
-        if done.data != held.data and not found:
-            found.append(_ground(held.method, "other data", "the features are not those of the baseline"))
-    return found
+        changed = _changes(baseline.config, done.config or {})
+        findings += [_ground(baseline.method, "other settings", changed)] if changed else []
+        if done.data != baseline.data and not findings:
+            findings.append(_ground(baseline.method, "other data", "the features are not those of the baseline"))
+    return findings
 
 
 def _ground(method: str, verdict: str, note: str) -> Finding:
@@ -72,9 +74,9 @@ def _changes(before: Mapping[str, object], now: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {before.get(key)} -> {now.get(key)}" for key in keys)
 
 
-def _cell(outcome: Outcome, held: Baseline | None, spreads: Spreads) -> list[Finding]:
+def _cell(outcome: Outcome, baseline: Baseline | None, spreads: Spreads) -> list[Finding]:
     method, bits = outcome.method, outcome.bits
-    before = held.bits.get(bits) if held else None
+    before = baseline.bits.get(bits) if baseline else None
     if outcome.numbers is None:
         if outcome.skipped and before is None:
             return []

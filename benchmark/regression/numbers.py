@@ -33,8 +33,8 @@ def taken(record: Record) -> dict[str, Any]:
     """Return the compared numbers of a finished cell as a baseline holds them."""
     return {
         "map": {
-            preset: {name: _rounded(found.metrics[name]) for name in MAP}
-            for preset, found in sorted(record.metrics.items())
+            preset: {name: _rounded(measured.metrics[name]) for name in MAP}
+            for preset, measured in sorted(record.metrics.items())
         },
         "codes": {name: _rounded(record.diagnostics[name] or 0.0) for name in CODES},
         "losses": {
@@ -44,19 +44,19 @@ def taken(record: Record) -> dict[str, Any]:
     }
 
 
-def named(held: Mapping[str, Any]) -> dict[str, Number]:
+def named(numbers: Mapping[str, Any]) -> dict[str, Number]:
     """Return the numbers of a cell by name, in the order in which they are shown."""
-    return {number.name: number for number in _each(held)}
+    return {number.name: number for number in _each(numbers)}
 
 
-def _each(held: Mapping[str, Any]) -> Iterator[Number]:
-    for preset, found in held["map"].items():
-        for metric in sorted(found, key=_place):
+def _each(numbers: Mapping[str, Any]) -> Iterator[Number]:
+    for preset, maps in numbers["map"].items():
+        for metric in sorted(maps, key=_place):
             name = f"{metric.replace('map', 'mAP')} {preset}"
-            yield Number(name, name, "map", 1, found[metric])
-    for name, value in held["codes"].items():
+            yield Number(name, name, "map", 1, maps[metric])
+    for name, value in numbers["codes"].items():
         yield Number(name.replace("_", " "), name.replace("_", " "), "codes", CODES.get(name, 0), value)
-    for stage, terms in held["losses"].items():
+    for stage, terms in numbers["losses"].items():
         for term, values in terms.items():
             group = f"loss {stage}/{term}"
             for epoch, value in enumerate(values, 1):

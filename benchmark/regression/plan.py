@@ -64,7 +64,7 @@ def read(folder: Path) -> Plan:
     path = folder / FILE
     try:
         table: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        found = Plan.model_validate(table)
+        checked = Plan.model_validate(table)
     except FileNotFoundError as error:
         raise BadInput(
             "says what a check runs, and is missing", file=path, next_step="copy that of results/baselines and adapt it"
@@ -75,7 +75,7 @@ def read(folder: Path) -> Plan:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BadInput(first["msg"], file=path, key=key, found=repr(first["input"])) from error
-    plan.check_numbers(found.bits, [found.seed])
-    for method in found.settings:
+    plan.check_numbers(checked.bits, [checked.seed])
+    for method in checked.settings:
         registry.method_entry(method)
-    return found
+    return checked

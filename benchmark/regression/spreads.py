@@ -25,14 +25,15 @@ from benchmark.regression.cells import Machine
 from benchmark.regression.numbers import Number
 
 FACTOR = 3.0
-"""A tolerance is this many times the measured spread (ours): few ways of rounding were tried, and more exist."""
+"""A tolerance is this many times the measured spread (our choice): few ways of rounding were tried, and more exist."""
 FLOORS = {"map": 0.003, "codes": 0.003, "loss": 0.001}
-"""Least tolerance (ours), what some ten flipped signs move: of mAP and shares absolute, of losses and counts as a share
-of the baseline's value."""
+"""Least tolerance (our choice), what some ten flipped signs move: of mAP and shares absolute, of losses and counts as a
+share of the baseline's value."""
 SMALL = 0.05
-"""The floor of an mAP is at most this share of the baseline's value: some definitions give small numbers (ours)."""
+"""The floor of an mAP is at most this share of the baseline's value, as some definitions give small numbers (our
+choice)."""
 LEAP = 0.05
-"""A rise of mAP is suspicious from this, or from ``FACTOR`` deviations of the seeds if that is more (ours)."""
+"""A rise of mAP is suspicious from this, or from ``FACTOR`` deviations of the seeds if that is more (our choice)."""
 SEEDS = 5
 OLD_PROCESSOR = {
     "ATEN_CPU_CAPABILITY": "avx2",
@@ -79,7 +80,7 @@ class Spread(BaseModel):
 
 
 class Spreads(BaseModel):
-    """What ``check --measure`` found. ``methods`` maps method and group of numbers to their spread."""
+    """What ``check --measure`` has measured. ``methods`` maps method and group of numbers to their spread."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,12 +104,11 @@ def tolerance(spreads: Spreads, method: str, number: Number) -> Tolerance:
 
     A method or number that was never measured has the widest spread of any method for this kind of number.
     """
-    known = spreads.methods.get(method, {}).get(number.group)
-    found = known or _widest(spreads, number)
+    spread = spreads.methods.get(method, {}).get(number.group) or _widest(spreads, number)
     scale = 1.0 if number.kind == "map" or _is_share(number) else abs(number.value)
     floor = FLOORS[number.kind] if number.kind != "map" else min(FLOORS["map"], SMALL * abs(number.value))
-    band = max(floor, FACTOR * max(found.rounding, found.bf16)) * scale
-    return Tolerance(band, max(LEAP, FACTOR * found.seeds, band), found.seeds * scale)
+    band = max(floor, FACTOR * max(spread.rounding, spread.bf16)) * scale
+    return Tolerance(band, max(LEAP, FACTOR * spread.seeds, band), spread.seeds * scale)
 
 
 def _is_share(number: Number) -> bool:
@@ -117,16 +117,16 @@ def _is_share(number: Number) -> bool:
 
 def _widest(spreads: Spreads, number: Number) -> Spread:
     loss = number.kind == "loss"
-    held = [
+    alike = [
         spread
         for groups in spreads.methods.values()
         for group, spread in groups.items()
         if group == number.group or (loss and group.startswith("loss"))
     ]
     return Spread(
-        rounding=max((s.rounding for s in held), default=0.0),
-        bf16=max((s.bf16 for s in held), default=0.0),
-        seeds=max((s.seeds for s in held), default=0.0),
+        rounding=max((s.rounding for s in alike), default=0.0),
+        bf16=max((s.bf16 for s in alike), default=0.0),
+        seeds=max((s.seeds for s in alike), default=0.0),
     )
 
 
@@ -136,9 +136,9 @@ Table = Mapping[tuple[str, int], Mapping[str, Number]]
 
 def measured(base: Table, again: Sequence[tuple[Way, Table]]) -> dict[str, dict[str, Spread]]:
     """Return the spreads of every method and group: the largest over code lengths and epochs."""
-    found: dict[str, dict[str, Spread]] = {}
+    spreads: dict[str, dict[str, Spread]] = {}
     for (method, bits), numbers in base.items():
-        groups = found.setdefault(method, {})
+        groups = spreads.setdefault(method, {})
         for name, number in numbers.items():
             scale = 1.0 if number.kind == "map" or _is_share(number) else max(abs(number.value), 1e-12)
             values = {kind: _values(again, kind, (method, bits), name) for kind in ("rounding", "bf16", "seeds")}
@@ -146,7 +146,7 @@ def measured(base: Table, again: Sequence[tuple[Way, Table]]) -> dict[str, dict[
             moved["seeds"] = mean_deviation([number.value, *values["seeds"]])[1] or 0.0
             before = groups.get(number.group, Spread()).model_dump()
             groups[number.group] = Spread(**{k: max(before[k], float(f"{moved[k] / scale:.3g}")) for k in moved})
-    return found
+    return spreads
 
 
 def _values(again: Sequence[tuple[Way, Table]], kind: str, place: tuple[str, int], name: str) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from benchmark.regression.compare import Finding
 
 WIDTH = 140
-"""Columns where the output is no terminal (ours)."""
+"""Columns where the output is no terminal (our choice)."""
 COLUMNS = ("method", "bits", "number", "baseline", "now", "change", "tolerance", "over seeds", "verdict")
 
 

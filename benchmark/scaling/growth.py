@@ -54,9 +54,9 @@ def fit_line(sizes: Sequence[float], values: Sequence[float]) -> Line:
 
 
 def grows(sizes: Sequence[float], values: Sequence[float], errors: float = 2.0) -> bool:
-    """Tell whether the slope of the least-squares line is more than ``errors`` of its standard errors above zero.
+    """Return whether the slope of the least-squares line is more than ``errors`` of its standard errors above zero.
 
-    With two sizes nothing is known of the error, and any rise counts. Sizes as in ``fit_power``.
+    With two sizes the error cannot be estimated, and any rise counts. Sizes as in ``fit_power``.
     """
     n, y = _checked(sizes, values)
     slope, _, rest = _rising(n, y)

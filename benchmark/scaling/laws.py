@@ -11,9 +11,9 @@ from benchmark.scaling.growth import Line, Power, fit_line, fit_power, grows
 from benchmark.scaling.store import counted_in, key_of
 
 NOTHING = 1e-3
-"""Seconds below which a phase counts as nothing, and no law is fitted (ours)."""
+"""Seconds below which a phase counts as nothing, and no law is fitted (our choice)."""
 FLAT = 64 * 2**20
-"""Bytes within which peaks of memory count as equal (ours): what the allocator keeps differs by as much."""
+"""Bytes within which peaks of memory count as equal (our choice): what the allocator keeps differs by as much."""
 SIZES = ("train", "database", "query")
 
 
@@ -25,15 +25,15 @@ def laws(measurements: Sequence[Mapping[str, Any]], target: int) -> list[dict[st
     ``at_target``, its value for ``target`` videos. ``last_two`` is the value by the two largest sizes alone: where
     small sizes are ruled by what does not grow, it differs.
     """
-    found = []
+    entries = []
     for _, same in groupby(measurements, key=lambda measured: key_of(of_method(measured["identity"]))):
         group = list(same)
         phases = {name: _phase(group, name, target) for name in group[0]["phases"]}
         whole = [(measured["identity"]["train"], measured["schedule_seconds"]) for measured in group]
         schedule = _law(fit_power, _slow(whole), target)
         identity = of_method(group[0]["identity"])
-        found.append({"identity": identity, "target": target, "phases": phases, "schedule": schedule})
-    return found
+        entries.append({"identity": identity, "target": target, "phases": phases, "schedule": schedule})
+    return entries
 
 
 def of_method(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def of_method(identity: Mapping[str, Any]) -> dict[str, Any]:
 def _phase(group: Sequence[Mapping[str, Any]], phase: str, target: int) -> dict[str, Any]:
     points = {name: _points(group, phase, name) for name in ("seconds", "resident", "anonymous", "device")}
     slow = _slow(points.pop("seconds"))
-    lines = {name: _law(_fit_memory, held, target) for name, held in points.items()}
+    lines = {name: _law(_fit_memory, values, target) for name, values in points.items()}
     return {"seconds": _law(fit_power, slow, target), **lines}
 
 
@@ -61,8 +61,8 @@ def _slow(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def _points(group: Sequence[Mapping[str, Any]], phase: str, name: str) -> list[tuple[int, float]]:
-    held = [(measured["identity"][counted_in(phase)], measured["phases"][phase][name]) for measured in group]
-    return [(n, value) for n, value in held if value is not None]
+    points = [(measured["identity"][counted_in(phase)], measured["phases"][phase][name]) for measured in group]
+    return [(n, value) for n, value in points if value is not None]
 
 
 def _law(
@@ -72,5 +72,5 @@ def _law(
     if len(sizes) < 2:
         return None
     largest = [(n, value) for n, value in points if n >= sizes[-2]]
-    law, end = (fit(*zip(*held, strict=True)) for held in (points, largest))
+    law, end = (fit(*zip(*some, strict=True)) for some in (points, largest))
     return {**asdict(law), "at_target": law.at(target), "last_two": end.at(target)}

@@ -46,10 +46,10 @@ def load(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["format"] != FORMAT:
-            raise BadInput("is of another format", file=path, expected=FORMAT, found=held["format"])
-        return list(held["measurements"])
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise BadInput("is of another format", file=path, expected=FORMAT, found=content["format"])
+        return list(content["measurements"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             "is damaged or no file of measurements", file=path, next_step="give another --out, or move it away"
@@ -67,13 +67,13 @@ def save_csv(folder: Path, measurements: Sequence[Mapping[str, Any]], laws: Sequ
     table = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     table.writeheader()
     for measured in measurements:
-        for phase, found in measured["phases"].items():
+        for phase, costs in measured["phases"].items():
             videos = measured["identity"][counted_in(phase)]
-            own = {"kind": "measured", "phase": phase, "videos": videos, "on_device": found["device"]}
-            table.writerow({**found, **measured["identity"], **own})
+            own = {"kind": "measured", "phase": phase, "videos": videos, "on_device": costs["device"]}
+            table.writerow({**costs, **measured["identity"], **own})
     for law in laws:
-        for phase, found in law["phases"].items():
-            costs = {name: found[name] and found[name]["at_target"] for name in ("seconds", "resident", "anonymous")}
+        for phase, lines in law["phases"].items():
+            costs = {name: lines[name] and lines[name]["at_target"] for name in ("seconds", "resident", "anonymous")}
             own = {"kind": "extrapolated", "phase": phase, "videos": law["target"], **costs}
             table.writerow({**law["identity"], **own})
     write_text(folder / CSV, text.getvalue())

@@ -11,45 +11,49 @@ from benchmark.scaling.store import counted_in
 NAMES = {"prepare": "prepare", "encode": "encoding", "evaluate": "evaluation"}
 HEADS = {"train": "videos to train on", "database": "videos in the database"}
 FAR = 100
-"""How many times the largest size a target may be before the reader is warned (ours)."""
-Found = Sequence[Mapping[str, Any]]
+"""How many times the largest size a target may be before the reader is warned (our choice)."""
+Measurements = Sequence[Mapping[str, Any]]
 
 
-def lines(found: Found, law: Mapping[str, Any]) -> list[str]:
-    """Return the lines of one method; ``found`` are its measurements by size, ``law`` is its entry of ``laws``."""
+def lines(measurements: Measurements, law: Mapping[str, Any]) -> list[str]:
+    """Return the lines of one method, from its measurements by size and its entry of ``laws``."""
     rows: list[list[str]] = []
     for side, phases in (("train", ("prepare", "training")), ("database", ("encode", "evaluate"))):
-        sizes = [f"{measured['identity'][side]:,}" for measured in found]
+        sizes = [f"{measured['identity'][side]:,}" for measured in measurements]
         rows.append([HEADS[side], *sizes, "growth", f"at {law['target']:,}", "by last two"])
         for phase in phases:
             assert side == counted_in(phase)
-            rows += _phase(found, law, phase)
-        rows.append(_rate(found, side))
-    rows += [_schedule(found, law)] if found[0]["stages"] else []
-    if len(found) < 2:
+            rows += _phase(measurements, law, phase)
+        rows.append(_rate(measurements, side))
+    rows += [_schedule(measurements, law)] if measurements[0]["stages"] else []
+    if len(measurements) < 2:
         rows = [row[:2] for row in rows]
-    return [_title(law["identity"]), *_aligned(rows), *([] if len(found) > 1 else ["one size: no growth is fitted"])]
+    return [
+        _title(law["identity"]),
+        *_aligned(rows),
+        *([] if len(measurements) > 1 else ["one size: no growth is fitted"]),
+    ]
 
 
-def notes(found: Found, target: int) -> list[str]:
+def notes(measurements: Measurements, target: int) -> list[str]:
     """Return what a reader of the tables must know: what is counted, reckoned and extrapolated."""
-    said = [
+    texts = [
         "Not counted: making or reading features. An epoch and the encoding are reckoned from the steps and batches "
         "that were measured."
     ]
-    said.append(
+    texts.append(
         f"Peaks of memory count as flat where they differ by no more than {size(FLAT)} over the sizes, or where their "
         "growth is less than twice its standard error."
     )
-    largest = max(measured["identity"]["train"] for measured in found)
-    if len({measured["identity"]["train"] for measured in found}) > 1:
-        said.append(
+    largest = max(measured["identity"]["train"] for measured in measurements)
+    if len({measured["identity"]["train"] for measured in measurements}) > 1:
+        texts.append(
             f"{target:,} videos, to train on or to search, are extrapolated and not measured: by the law of all sizes, "
             "and times by that of the two largest sizes too."
         )
         if target > FAR * largest:
-            said.append(f"The target is {target / largest:,.0f} times the largest size: far more than such laws bear.")
-    return said
+            texts.append(f"The target is {target / largest:,.0f} times the largest size: far more than such laws bear.")
+    return texts
 
 
 def _title(identity: Mapping[str, Any]) -> str:
@@ -58,9 +62,9 @@ def _title(identity: Mapping[str, Any]) -> str:
     return f"{identity['label']}, {identity['bits']} bits, {data}, {where}"
 
 
-def _phase(found: Found, law: Mapping[str, Any], phase: str) -> list[list[str]]:
-    measured, fitted = [entry["phases"][phase] for entry in found], law["phases"][phase]
-    name = NAMES.get(phase) or ("training epoch" if found[0]["stages"] else "training (fit)")
+def _phase(measurements: Measurements, law: Mapping[str, Any], phase: str) -> list[list[str]]:
+    measured, fitted = [entry["phases"][phase] for entry in measurements], law["phases"][phase]
+    name = NAMES.get(phase) or ("training epoch" if measurements[0]["stages"] else "training (fit)")
     rows = [[name, *(seconds(entry["seconds"]) for entry in measured), *_power(fitted["seconds"])]]
     if phase == "prepare" and max(entry["reading"] for entry in measured) >= NOTHING:
         rows.append(["  reading, not counted", *(seconds(entry["reading"]) for entry in measured), "", "", ""])
@@ -71,15 +75,15 @@ def _phase(found: Found, law: Mapping[str, Any], phase: str) -> list[list[str]]:
     return rows
 
 
-def _rate(found: Found, side: str) -> list[str]:
+def _rate(measurements: Measurements, side: str) -> list[str]:
     key, name = ("training", "training") if side == "train" else ("encode", "encoding")
-    rates = [entry[f"{key}_videos_per_second"] for entry in found]
+    rates = [entry[f"{key}_videos_per_second"] for entry in measurements]
     return [f"{name}, videos/s", *("-" if rate is None else f"{rate:,.0f}" for rate in rates), "", "", ""]
 
 
-def _schedule(found: Found, law: Mapping[str, Any]) -> list[str]:
-    epochs = " + ".join(str(stage["epochs"]) for stage in found[0]["stages"])
-    times = [seconds(entry["schedule_seconds"]) for entry in found]
+def _schedule(measurements: Measurements, law: Mapping[str, Any]) -> list[str]:
+    epochs = " + ".join(str(stage["epochs"]) for stage in measurements[0]["stages"])
+    times = [seconds(entry["schedule_seconds"]) for entry in measurements]
     return [f"whole schedule, {epochs} epochs", *times, *_power(law["schedule"])]
 
 

@@ -97,8 +97,8 @@ def scalable(name: str) -> type[Scalable]:
     """Return the class of a dataset that can be made in any size; raises BadInput where it cannot."""
     cls = registry.load_dataset_class(name)
     if not issubclass(cls, Scalable):
-        known = ", ".join(_scalable_names()) or "none is here"
-        raise BadInput(f"dataset '{name}' has one size only; 'scale' needs one that can be made in any size: {known}")
+        names = ", ".join(_scalable_names()) or "none is here"
+        raise BadInput(f"dataset '{name}' has one size only; 'scale' needs one that can be made in any size: {names}")
     return cls
 
 
