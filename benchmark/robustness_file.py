@@ -21,7 +21,6 @@ __all__ = ["CUT", "GRID", "REFERENCE", "Condition", "Robustness", "code_digest",
 
 SCHEMA = 1
 FILE, QUERIES = "robustness.json", "robustness.npz"
-CUT = HEADLINE_K
 RECIPE = 1
 """Raised whenever the same seed would give other perturbed queries."""
 SEED = 0
