@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from benchmark.layout import FileDataset, one
+from benchmark.data.file_dataset import FileDataset, one
 
 
 class FCVID(FileDataset):

@@ -29,11 +29,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from benchmark.atomic import replacing
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.dataset import SPLITS, Dataset, check_split, multi_hot
-from benchmark.features import FrameShape, Videos
+from benchmark.files.atomic import replacing
 from benchmark.files.lock import locked
+from benchmark.interfaces.dataset import SPLITS, Dataset, check_split, multi_hot
+from benchmark.interfaces.videos import FrameShape, Videos
 from benchmark.paths import Roots
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE

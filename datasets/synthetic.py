@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.dataset import SPLITS, Dataset, Scalable, check_split
 from benchmark.errors import BadInput, nearest
-from benchmark.features import FrameShape, Videos, combined
+from benchmark.interfaces.dataset import SPLITS, Dataset, Scalable, check_split
+from benchmark.interfaces.videos import FrameShape, Videos, combined
 from benchmark.paths import Roots
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from benchmark.layout import FileDataset, one, shards
+from benchmark.data.file_dataset import FileDataset, one, shards
 
 
 class YFCC(FileDataset):

@@ -10,8 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from benchmark.errors import BadInput
-from benchmark.method import Batch, FrameShape, Imported, Videos
-from benchmark.trained_method import Draws, Stage, TrainedMethod
+from benchmark.interfaces.method import Batch, FrameShape, Imported, Videos
+from benchmark.training.trained_method import Draws, Stage, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.binarize import binarize
 from methods.parts.checkpoints import AutoencoderSizes, authors_state, autoencoder_sizes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from benchmark.method import FrameShape, MethodConfig, Videos
+from benchmark.interfaces.method import FrameShape, MethodConfig, Videos
 from methods.parts.linear_hash import LinearHash
 from methods.parts.principal import principal, projections, require
 

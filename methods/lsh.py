@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.method import Videos
+from benchmark.interfaces.method import Videos
 from methods.parts.linear_hash import LinearHash
 from methods.parts.pooling import mean
 

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from benchmark.method import Batch, FrameShape, Imported, Videos
-from benchmark.trained_method import FRESH, Draws, Stage, Start, TrainedMethod
+from benchmark.interfaces.method import Batch, FrameShape, Imported, Videos
+from benchmark.training.trained_method import FRESH, Draws, Stage, Start, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.anchors import anchor_count, kmeans, nearest_anchors
 from methods.parts.checkpoints import authors_state, sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.method import FrameShape, Videos
+from benchmark.interfaces.method import FrameShape, Videos
 from methods.parts.linear_hash import LinearHash
 from methods.parts.principal import principal, require
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.method import Method, Videos
+from benchmark.interfaces.method import Method, Videos
 from methods.parts.principal import principal, projections, require
 
 

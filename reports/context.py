@@ -8,9 +8,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from reports import svg
-from reports.drawing import Drawing
-from reports.stored import Stored
+from reports.drawing import svg
+from reports.drawing.canvas import Drawing
+from reports.matrix.stored import Stored
 
 PictureReader = Callable[[str, str, str, int], "bytes | None"]
 """Returns a video's picture, PNG or JPEG, by dataset name, fingerprint, split and row, or None where it has none."""

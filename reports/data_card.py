@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.record import Data
-from reports import style
+from benchmark.records.record import Data
 from reports.context import PageContext
+from reports.drawing import style
 from reports.matrix.rows import Group
 
 

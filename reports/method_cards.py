@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
-from benchmark.record import Record
-from reports import drawing, style
+from benchmark.records.record import Record
 from reports.context import InlineFigure, PageContext
-from reports.drawing import Drawing
+from reports.drawing import canvas, style
+from reports.drawing.canvas import Drawing
 from reports.matrix.rows import Group, Row
-from reports.tables import mean
+from reports.scores.tables import mean
 
 Cards = Mapping[str, Sequence[tuple[str, Sequence[str]]]]
 """What the checkout says of each method: labels with lines, by name."""
@@ -111,7 +111,7 @@ def draw(group: Group, row: Row) -> Drawing | None:
         return None
     name = style.slug(group.slug, row.slug, "losses")
     lines = -(-len(terms) // ACROSS)
-    with rc_context({**drawing.SETTINGS, "svg.hashsalt": name}):
+    with rc_context({**canvas.SETTINGS, "svg.hashsalt": name}):
         figure = Figure(figsize=(PANEL * ACROSS, HEIGHT * lines + 0.2))
         axes = np.atleast_1d(figure.subplots(lines, ACROSS, squeeze=False)).ravel()
         for place, axis in enumerate(axes):
@@ -120,7 +120,7 @@ def draw(group: Group, row: Row) -> Drawing | None:
             _panel(axis, group, row, stage, term, several=len({s for s, _ in terms}) > 1)
         figure.subplots_adjust(left=0.06, right=0.99, top=1 - 0.22 / (HEIGHT * lines), bottom=0.38 / (HEIGHT * lines),
                                wspace=0.32, hspace=0.62)  # fmt: skip
-        svg_bytes, pdf = drawing.saved(figure)
+        svg_bytes, pdf = canvas.saved(figure)
     return Drawing(name, svg_bytes, pdf, _words(group, row, terms))
 
 

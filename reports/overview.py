@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports import record_words, selection, style
+from reports import record_words
+from reports.drawing import style
 from reports.matrix.holes import cell_command
 from reports.matrix.labels import budget_words
 from reports.matrix.rows import Group, Hole, Row
+from reports.scores import selection
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,22 @@ from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchmark import facts
-from benchmark.atomic import write_bytes, write_text
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
-from benchmark.record import Record
+from benchmark.files.atomic import write_bytes, write_text
+from benchmark.records import facts
 from benchmark.records.expected import ExpectedCell
+from benchmark.records.record import Record
 from benchmark.records.store import scan
-from reports import method_cards, overview, provenance, ranks, section, style, tables
+from reports import method_cards, overview, provenance, section
 from reports.context import PageContext, PictureReader
+from reports.drawing import style
 from reports.matrix.grouping import build as build_groups
 from reports.matrix.grouping import methods as methods_of
 from reports.matrix.holes import holes as holes_of
 from reports.matrix.rows import Group, Hole
+from reports.matrix.stored import Stored
 from reports.method_cards import Article, Cards
-from reports.stored import Stored
+from reports.scores import ranks, tables
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 OWN_FILES = re.compile(r"(figures|tables)/[a-z0-9-]+\.(svg|pdf|csv|tex|md)")

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.record import Record, remarks
+from benchmark.records.record import Record, remarks
 from benchmark.records.training import StageHistory
-from reports import record_words, style
+from reports import record_words
+from reports.drawing import style
 from reports.matrix.holes import cell_command, fill_command
 from reports.matrix.labels import budget_words
 from reports.matrix.rows import Group, Row

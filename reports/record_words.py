@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark.record import Record
-from reports import style
+from benchmark.records.record import Record
+from reports.drawing import style
 
 
 def epochs(record: Record) -> str:

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from benchmark.atomic import write_bytes
-from reports import style
-from reports.drawing import SETTINGS, Drawing, saved
+from benchmark.files.atomic import write_bytes
+from reports.drawing import style
+from reports.drawing.canvas import SETTINGS, Drawing, saved
 
 NAME = "scaling"
 PHASES = {"prepare": "Prepare", "training": "Training", "encode": "Encoding", "evaluate": "Evaluation"}

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from reports import (
-    cost,
-    data_card,
-    embedding,
-    gallery,
-    protocols,
-    published,
-    robustness_section,
-    selection,
-    style,
-)
+from reports import data_card
+from reports.codes import embedding, gallery
 from reports.context import PageContext
-from reports.drawing import swatch
+from reports.drawing import style
+from reports.drawing.canvas import swatch
 from reports.matrix.rows import Group
+from reports.robustness import section
+from reports.scores import cost, protocols, published, selection
 
 Make = Callable[[Group, PageContext], object]
 """Returns what the template of a section shows of a dataset, or None where it shows nothing."""
@@ -30,7 +24,7 @@ ALWAYS: tuple[tuple[str, Make], ...] = (
     ("protocols", protocols.section),
 )
 MEASURED: tuple[tuple[str, Make], ...] = (
-    ("robustness", robustness_section.section),
+    ("robustness", section.section),
     ("gallery", gallery.section),
     ("selection", selection.section),
     ("cost", cost.section),

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmark import registry
+from benchmark.catalogue import registry
 from benchmark.cli import parser
 from benchmark.paths import ROOT
 from benchmark.publish.cards import describe_methods, markdown_cards

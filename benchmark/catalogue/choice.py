@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from benchmark import registry
+from benchmark.catalogue import registry
 from benchmark.errors import BadInput, nearest
 from benchmark.interfaces.names import DEFAULT_VARIANT
 
 if TYPE_CHECKING:
-    from benchmark.method import Method, MethodConfig
+    from benchmark.interfaces.method import Method, MethodConfig
 
 
 @dataclass(frozen=True)

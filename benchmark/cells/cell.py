@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark import record, validation
 from benchmark.catalogue.choice import Choice, changed_settings
+from benchmark.cells import validation
+from benchmark.records import record
 from benchmark.records.options import VALIDATION, RunOptions
 
 if TYPE_CHECKING:
-    from benchmark.dataset import Dataset
     from benchmark.evaluation.protocol import Protocol
-    from benchmark.method import MethodConfig
+    from benchmark.interfaces.dataset import Dataset
+    from benchmark.interfaces.method import MethodConfig
 
 
 @dataclass(frozen=True, kw_only=True)

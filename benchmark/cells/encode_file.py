@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import machine
 from benchmark.catalogue.choice import choose_method, read_settings
 from benchmark.cells.model_file import restore
+from benchmark.compute import machine
+from benchmark.compute.encoding import encode_split
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.encoding import encode_split
 from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import save_arrays

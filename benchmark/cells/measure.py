@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark import loop
-from benchmark.artefacts import ArtefactStore
 from benchmark.cells.watching import watched
-from benchmark.encoding import encode_split
+from benchmark.compute.encoding import encode_split
+from benchmark.compute.machine import accelerator
 from benchmark.evaluation.diagnostics import diagnose
 from benchmark.evaluation.evaluator import KS, Result, evaluate
-from benchmark.examples import choose_examples
+from benchmark.evaluation.examples import choose_examples
+from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.lent_videos import LentVideos
 from benchmark.interfaces.run import Run
-from benchmark.machine import accelerator
-from benchmark.record import Measured, Training
-from benchmark.session import Session
-from benchmark.stage import planned_stages
-from benchmark.trained_method import TrainedMethod
+from benchmark.records.record import Measured, Training
+from benchmark.training import loop
+from benchmark.training.session import Session
+from benchmark.training.stage import planned_stages
+from benchmark.training.trained_method import TrainedMethod
 
 if TYPE_CHECKING:
     import torch
 
-    from benchmark.checkpoint import CheckpointFile
+    from benchmark.cells.plan import Cell
     from benchmark.evaluation.hamming import Codes
-    from benchmark.features import Videos
-    from benchmark.method import Method
-    from benchmark.plan import Cell
+    from benchmark.interfaces.method import Method
+    from benchmark.interfaces.videos import Videos
     from benchmark.progress import Progress
     from benchmark.records.training import Selection
-    from benchmark.watch import Watch
+    from benchmark.training.checkpoint import CheckpointFile
+    from benchmark.training.watch import Watch
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from benchmark.catalogue.choice import resolve_config
 from benchmark.errors import BadInput
 from benchmark.files.tensors import MODEL_FORMAT, load_tensors
+from benchmark.interfaces.method import FrameShape, Imported, Method
 from benchmark.interfaces.run import Run
-from benchmark.method import FrameShape, Imported, Method
 
 if TYPE_CHECKING:
     import torch

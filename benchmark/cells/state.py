@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from benchmark import registry
+from benchmark.catalogue import registry
 from benchmark.files import lock
 from benchmark.paths import ROOT
-from benchmark.record import CHECKPOINT, Record, remarks
 from benchmark.records import code_digest, store
+from benchmark.records.record import CHECKPOINT, Record, remarks
 
 if TYPE_CHECKING:
     from benchmark.cells.cell import Cell

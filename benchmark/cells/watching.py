@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmark import validation
-from benchmark.encoding import encode_split
+from benchmark.cells import validation
+from benchmark.compute.encoding import encode_split
+from benchmark.compute.machine import accelerator
 from benchmark.evaluation.evaluator import KS, evaluate
 from benchmark.evaluation.protocol import FIELD, PRESETS, STRICT
-from benchmark.features import RowVideos
-from benchmark.machine import accelerator
+from benchmark.interfaces.videos import RowVideos
 from benchmark.records.options import VALIDATION
 from benchmark.records.training import Selection
-from benchmark.watch import CUT, Maps, Watch
+from benchmark.training.watch import CUT, Maps, Watch
 
 if TYPE_CHECKING:
     from benchmark.cells.cell import Cell
-    from benchmark.features import Videos
-    from benchmark.stage import Trainable
+    from benchmark.interfaces.videos import Videos
+    from benchmark.training.stage import Trainable
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from benchmark.errors import BadInput
 from benchmark.paths import shown
 
 if TYPE_CHECKING:
-    from benchmark.store import Written
+    from benchmark.data.convert import Written
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +34,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
-    from benchmark import registry
+    from benchmark.catalogue import registry
+    from benchmark.data.convert import convert
     from benchmark.progress import Progress
-    from benchmark.store import convert
 
     if Path(args.dataset).is_dir() and Path(args.dataset).resolve() == args.out.resolve():
         raise BadInput("is the dataset's own folder", file=args.out, next_step="give --out another folder")

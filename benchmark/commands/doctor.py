@@ -29,7 +29,7 @@ def _line(fine: bool | None, name: str, text: str) -> None:
 
 
 def _environment() -> bool:
-    from benchmark import environment
+    from benchmark.records import environment
 
     print("environment")
     fine = True

@@ -27,9 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
-    from benchmark.atomic import write_json
     from benchmark.evaluation.files import evaluate_files
     from benchmark.evaluation.protocol import KS
+    from benchmark.files.atomic import write_json
 
     given = [name for name in ("query_codes", "query_labels") if getattr(args, name) is not None]
     if args.self_retrieval and given:

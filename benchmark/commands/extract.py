@@ -72,7 +72,7 @@ def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     _check(args)
     _check_decoder()
-    from benchmark import machine
+    from benchmark.compute import machine
     from benchmark.extraction import job
     from benchmark.extraction.backbones import open_backbone
     from benchmark.extraction.pipeline import ClipRecipe

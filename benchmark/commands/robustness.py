@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run the verb; the exit code is 1 where a cell could not be measured."""
-    from benchmark import robustness_job as job
+    from benchmark.robustness import job
 
     results, roots = results_folder(args.results), shared.roots(args)
     wanted = job.Wanted(args.methods or (), args.datasets or (), args.bits or (), args.seeds or ())

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.commands import shared
-from benchmark.options import OF_RUN, add_arguments, fill_from_toml
+from benchmark.commands.options import OF_RUN, add_arguments, fill_from_toml
 from benchmark.paths import page_folder, results_folder, shown
 from benchmark.records.options import RunOptions
 
 if TYPE_CHECKING:
-    from benchmark.executors import Job
+    from benchmark.cells.executor import Job
     from benchmark.paths import Roots
 
 DEFAULT_BITS, DEFAULT_SEEDS = [16, 32, 64], [0]
@@ -36,8 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
-    from benchmark import executors, facts, plan, summary
+    from benchmark.cells import executor, plan, summary
     from benchmark.errors import BadInput
+    from benchmark.records import facts
 
     fill_from_toml(args)
     if not args.methods:
@@ -56,13 +57,13 @@ def call(args: argparse.Namespace) -> int:
     for remark in matrix.remarks:
         print(remark, file=sys.stderr)
     command = shlex.join(["python", "-m", "benchmark", *sys.argv[1:]])
-    job = executors.Job(matrix.cells, results, roots.cache, request.device, args.rerun, command)
+    job = executor.Job(matrix.cells, results, roots.cache, request.device, args.rerun, command)
     if args.dry_run:
-        executors.show_plan(job)
+        executor.show_plan(job)
         return 0
     for argument, dataset in matrix.datasets:
         facts.keep(results, dataset, argument)
-    failed = executors.run(job)
+    failed = executor.run(job)
     if args.robustness:
         failed += _perturb(job, roots)
     summary.show(job.cells, results)
@@ -73,8 +74,8 @@ def call(args: argparse.Namespace) -> int:
 
 def _perturb(job: Job, roots: Roots) -> int:
     """Measure the robustness of the job's finished cells; return how many could not be."""
-    from benchmark import robustness_job
     from benchmark.records import store
+    from benchmark.robustness import job as robustness_job
 
     records = [(store.load(cell.folder(job.results)), cell) for cell in job.cells]
     done = [

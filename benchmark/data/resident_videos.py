@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.features import Videos
+from benchmark.interfaces.videos import Videos
 
 RESIDENT_SHARE = 0.5
 """Of an accelerator's free memory that a split may take (our choice)."""

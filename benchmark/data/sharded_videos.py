@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmark.data.feature_file import FeatureFile, share_chunk_cache
+from benchmark.data.verification import identity, verified_fingerprint
 from benchmark.errors import BadInput
-from benchmark.feature_file import FeatureFile, share_chunk_cache
-from benchmark.features import FrameShape, Videos, check_inside, combined, to_float32
-from benchmark.verification import identity, verified_fingerprint
+from benchmark.interfaces.videos import FrameShape, Videos, check_inside, combined, to_float32
 
 if TYPE_CHECKING:
     import torch

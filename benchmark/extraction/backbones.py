@@ -18,7 +18,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from benchmark import machine
+from benchmark.compute import machine
 from benchmark.errors import BadInput, nearest
 
 SOURCES = {

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.atomic import write_json, writing_to
-from benchmark.dataset import SPLITS
 from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video, collect
 from benchmark.extraction.labels import Labels, read_labels
@@ -20,6 +18,8 @@ from benchmark.extraction.pipeline import Augment, ClipRecipe, StageTimes, Video
 from benchmark.extraction.splits import Splits, draw_splits, read_groups, read_splits
 from benchmark.extraction.timeline import RULE
 from benchmark.extraction.work import VideoEntry, WorkArea
+from benchmark.files.atomic import write_json, writing_to
+from benchmark.interfaces.dataset import SPLITS
 from benchmark.progress import Progress
 
 if TYPE_CHECKING:

@@ -15,18 +15,18 @@ import h5py
 import numpy as np
 
 from benchmark import __version__
-from benchmark.atomic import replacing, sweep, write_bytes
-from benchmark.dataset import SPLITS
-from benchmark.dataset_toml import FILE, Declaration, SplitTable, declared_name, write_declaration
+from benchmark.data.contiguous_file import create_contiguous
+from benchmark.data.dataset_toml import FILE, Declaration, SplitTable, declared_name, write_declaration
+from benchmark.data.groups import FILE as GROUPS
+from benchmark.data.groups import NEEDED
 from benchmark.extraction.collection import SEPARATOR
 from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
 from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.files.arrays import save_array
-from benchmark.groups import FILE as GROUPS
-from benchmark.groups import NEEDED
-from benchmark.store_file import create_contiguous
+from benchmark.files.atomic import replacing, sweep, write_bytes
+from benchmark.interfaces.dataset import SPLITS
 
 TABLE, PREVIEWS, CONTENT = "extract.csv", "previews", "content"
 
@@ -108,7 +108,7 @@ def _describe(path: Path, entries: Sequence[VideoEntry]) -> None:
 
 
 def _write_groups(dataset: ExtractedDataset, owners: Mapping[str, str]) -> None:
-    """Write the file of groups that ``benchmark.groups`` reads; a video without one is a group of its own."""
+    """Write the file of groups that ``benchmark.data.groups`` reads; a video without one is a group of its own."""
     with replacing(dataset.out / GROUPS) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow([*NEEDED, "video"])

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark import seeds
-from benchmark.dataset import SPLITS
 from benchmark.errors import BadInput, nearest
 from benchmark.extraction.collection import Video, read_table
 from benchmark.extraction.labels import Labels
+from benchmark.interfaces.dataset import SPLITS
 
 Splits = dict[str, list[str]]
 """Split -> names of its videos, in their order."""

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from benchmark.picture_file import FRAMES
+from benchmark.files.pictures import FRAMES
 
 HEIGHT, QUALITY, MILLISECONDS, ENDING = 96, 70, 500, ".webp"
 """Pixels, WebP quality and time per picture (our choice)."""

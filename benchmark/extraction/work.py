@@ -17,8 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmark.atomic import replacing, sweep, write_json
 from benchmark.errors import BadInput
+from benchmark.files.atomic import replacing, sweep, write_json
 from benchmark.files.lock import Busy, locked
 
 FOLDER, SETTINGS, SHARDS, LOCK = ".extract", "settings.json", "shards", ".lock"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.atomic import replacing
 from benchmark.errors import BadInput, nearest
+from benchmark.files.atomic import replacing
 
 FORMATS = (".mat", ".npy", ".npz")
 """Endings of the files that ``read_arrays`` reads; ``.mat`` up to MATLAB 7.2."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.atomic import replacing
 from benchmark.errors import BadInput
+from benchmark.files.atomic import replacing
 
 MODEL_FORMAT = "video-hashing-model-1"
 """What a model file says of its form."""

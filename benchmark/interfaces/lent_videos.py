@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from benchmark.features import Videos
+from benchmark.interfaces.videos import Videos
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from benchmark.features import Videos
+    from benchmark.interfaces.videos import Videos
 
 
 class Artefacts(Protocol):

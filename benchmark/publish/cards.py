@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark import cost, registry
+from benchmark.catalogue import registry
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
+from benchmark.publish import network_cost
 
 if TYPE_CHECKING:
-    from benchmark.method import Method
+    from benchmark.interfaces.method import Method
 
 Lines = list[tuple[str, list[str]]]
 """Labels with their lines, in the order in which they are shown."""
@@ -129,7 +130,7 @@ def _describe_method(name: str, count: bool) -> MethodCard | Unavailable:
         cls = registry.load_method(name)
     except BadInput as error:
         return Unavailable(name, str(error))
-    counts = cost.network_cost(cls) if count else None
+    counts = network_cost.network_cost(cls) if count else None
     return MethodCard(
         name=name,
         title=cls.title,

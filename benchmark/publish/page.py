@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmark.cells.state import is_stale
 from benchmark.paths import Roots
-from benchmark.previews import Previews
 from benchmark.publish.cards import cards
+from benchmark.publish.previews import Previews
 from benchmark.records.expected import ExpectedCell
 from reports.page import build as build_page
 

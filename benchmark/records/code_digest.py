@@ -16,11 +16,11 @@ from benchmark import __version__
 from benchmark.paths import ROOT
 
 if TYPE_CHECKING:
-    from benchmark.dataset import Dataset
+    from benchmark.interfaces.dataset import Dataset
 
 FOLDERS = ("benchmark", "methods", "datasets")
 """Folders of the checkout whose files are followed."""
-ENGINE = ("benchmark/runner.py", "benchmark/encoding.py", "benchmark/evaluation/evaluator.py")
+ENGINE = ("benchmark/cells/runner.py", "benchmark/compute/encoding.py", "benchmark/evaluation/evaluator.py")
 """The engine's files that make numbers; beside the method and the dataset, what they import counts."""
 UNCOUNTED = (
     # the version
@@ -30,16 +30,16 @@ UNCOUNTED = (
     "benchmark/progress.py",
     "benchmark/paths.py",
     # how files are written whole
-    "benchmark/atomic.py",
+    "benchmark/files/atomic.py",
     # records and what lies beside them
     "benchmark/records",
-    "benchmark/record.py",
-    "benchmark/code_file.py",
-    "benchmark/environment.py",
+    "benchmark/records/record.py",
+    "benchmark/records/code_file.py",
+    "benchmark/records/environment.py",
     # measurement of memory
     "benchmark/compute/memory.py",
     # from words to cells: all that a cell is made of is in its key, and its guests are known
-    "benchmark/registry.py",
+    "benchmark/catalogue/registry.py",
     "benchmark/catalogue/choice.py",
 )
 """Files, and folders with all their files, that can move no number: neither they nor what they import counts."""

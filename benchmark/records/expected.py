@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmark.record import Identity
+from benchmark.records.record import Identity
 
 
 class ExpectedCell(BaseModel):

@@ -15,7 +15,7 @@ from benchmark.records.duration import duration_text, duration_word, read_durati
 from benchmark.records.option import BUDGET, Option
 
 if TYPE_CHECKING:
-    from benchmark.record import Identity
+    from benchmark.records.record import Identity
 
 LAST, VALIDATION, TEST = SELECTIONS = ("last", "validation", "test")
 """Whose weights are the result: the last epoch's, or the best's on a part of the training set or on test queries."""

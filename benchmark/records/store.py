@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmark.atomic import write_json
-from benchmark.record import FAILURE, RECORD, RESERVED, SCHEMA, Record
+from benchmark.files.atomic import write_json
+from benchmark.records.record import FAILURE, RECORD, RESERVED, SCHEMA, Record
 
 
 @dataclass(frozen=True)

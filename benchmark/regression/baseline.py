@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.atomic import write_json
 from benchmark.errors import BadInput
+from benchmark.files.atomic import write_json
 from benchmark.regression.cells import Outcome
 from benchmark.regression.plan import Plan
 

@@ -14,10 +14,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.subset import SubsetDataset
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
 from benchmark.regression.plan import Plan
-from benchmark.subset import SubsetDataset
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -105,7 +105,7 @@ def begin(machine: Machine) -> None:
     """Set up a process for cells."""
     import torch
 
-    from benchmark import machine as this_machine
+    from benchmark.compute import machine as this_machine
     from benchmark.evaluation.evaluator import warm_up
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process is interrupted too, and cancels what is left
@@ -126,8 +126,8 @@ def run_task(task: Task) -> Outcome:
     import torch
 
     from benchmark.cells.measure import Settings
+    from benchmark.cells.runner import run_cell
     from benchmark.regression.numbers import taken
-    from benchmark.runner import run_cell
 
     try:
         dataset = _opened(task.plan.model_dump_json(by_alias=True), task.roots)

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmark import environment, machine, registry
+from benchmark.catalogue import registry
+from benchmark.compute import machine
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
+from benchmark.records import environment
 from benchmark.regression import baseline, cells, compare, plan, spreads
 from benchmark.regression.baseline import Baseline
 from benchmark.regression.cells import Machine, Outcome, Task

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.record import Record
+from benchmark.records.record import Record
 
 MAP = ("map@5", "map@20", "map@100", "map")
 CODES = {"bit_balance": -1, "bit_correlation": -1, "distinct_codes": 1, "zero_share": -1}

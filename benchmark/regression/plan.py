@@ -9,14 +9,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark import plan, registry
+from benchmark.catalogue import registry
 from benchmark.catalogue.choice import choose_method
+from benchmark.cells import plan
 from benchmark.cells.cell import Cell
-from benchmark.dataset import Dataset
+from benchmark.data.subset import SubsetDataset, sized_part
 from benchmark.errors import BadInput
+from benchmark.interfaces.dataset import Dataset
 from benchmark.paths import Roots
 from benchmark.records.options import RunOptions
-from benchmark.subset import SubsetDataset, sized_part
 
 FILE = "check.toml"
 

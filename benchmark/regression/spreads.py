@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.atomic import write_json
 from benchmark.errors import BadInput
 from benchmark.evaluation.statistics import mean_deviation
+from benchmark.files.atomic import write_json
 from benchmark.regression.baseline import SPREADS
 from benchmark.regression.cells import Machine
 from benchmark.regression.numbers import Number

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark import environment, machine, plan, seeds
+from benchmark import seeds
 from benchmark.catalogue.choice import choose_method
+from benchmark.cells import plan
+from benchmark.compute import machine
+from benchmark.records import environment
 from benchmark.records.code_digest import code_identity
 from benchmark.scaling.task import Task
 
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 
     import torch
 
-    from benchmark.dataset import Dataset
     from benchmark.evaluation.hamming import Codes
-    from benchmark.method import Method
+    from benchmark.interfaces.dataset import Dataset
+    from benchmark.interfaces.method import Method
     from benchmark.scaling.meter import Meter, TimedVideos
 
 PHASES = ("prepare", "training", "encode", "evaluate")
@@ -99,7 +102,7 @@ def measure(task: Task) -> dict[str, Any]:
 def _train(meter: Meter, method: Method, train: TimedVideos, steps: int) -> list[dict[str, Any]]:
     """Measure ``prepare`` and ``training``, and return what was measured of each stage, if there are any."""
     from benchmark.scaling.steps import measure_stage
-    from benchmark.trained_method import TrainedMethod
+    from benchmark.training.trained_method import TrainedMethod
 
     with meter.part("prepare", train):
         method.prepare(train)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmark.compute.memory import peak_memory, reset_peak_memory
-from benchmark.features import Videos
+from benchmark.interfaces.videos import Videos
 
 EVERY = 0.02
 """Seconds between two looks at the anonymous memory, whose peak the kernel does not keep (ours)."""

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from benchmark.encoding import BATCH, Encoder, encode_batch
+from benchmark.compute.encoding import BATCH, Encoder, encode_batch
+from benchmark.compute.machine import autocast
+from benchmark.compute.prefetch import pinned
 from benchmark.evaluation.hamming import WORD
-from benchmark.machine import autocast
-from benchmark.prefetch import pinned
 from benchmark.scaling.meter import Meter, TimedVideos
 from benchmark.seeds import Draws
 
 if TYPE_CHECKING:
-    from benchmark.method import Method
-    from benchmark.stage import Stage, Trainable
+    from benchmark.interfaces.method import Method
+    from benchmark.training.stage import Stage, Trainable
 
 WARM_UP = 2
 """Steps before those that are measured (ours)."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.atomic import write_json, write_text
 from benchmark.errors import BadInput
+from benchmark.files.atomic import write_json, write_text
 
 FORMAT = "video-hashing-scaling-1"
 JSON, CSV = "scaling.json", "scaling.csv"

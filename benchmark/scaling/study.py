@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark import machine, plan, registry
+from benchmark.catalogue import registry
 from benchmark.catalogue.choice import Choice, choose_method, read_settings
+from benchmark.cells import plan
+from benchmark.compute import machine
 from benchmark.errors import BadInput, nearest
 from benchmark.paths import Roots
 from benchmark.scaling import laws, measure, store, table

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmark import registry
+from benchmark.catalogue import registry
 from benchmark.catalogue.choice import choose_method, resolve_config
-from benchmark.dataset import Dataset, Scalable
 from benchmark.errors import BadInput
+from benchmark.interfaces.dataset import Dataset, Scalable
 from benchmark.paths import Roots
 
 if TYPE_CHECKING:
-    from benchmark.method import MethodConfig
+    from benchmark.interfaces.method import MethodConfig
 
 TRAIN, DATABASE, QUERIES = 409_788, 101_256, 1000
 """Videos of the largest dataset of the field: the database is in this proportion, the queries are so many at most."""

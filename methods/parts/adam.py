@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from benchmark.method import MethodConfig
-from benchmark.stage import Stage, step_decay
+from benchmark.interfaces.method import MethodConfig
+from benchmark.training.stage import Stage, step_decay
 
 
 class AdamConfig(MethodConfig):

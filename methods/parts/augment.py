@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.interfaces.method import Batch, Videos
 from benchmark.interfaces.run import Run
-from benchmark.method import Batch, Videos
-from benchmark.trained_method import Draws
+from benchmark.training.trained_method import Draws
 
 SAMPLED_VIDEOS = 2048
 SAMPLED_FRAMES = 4

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmark.errors import BadInput
-from benchmark.method import FrameShape, Imported
+from benchmark.interfaces.method import FrameShape, Imported
 from methods.parts.bert import position_table
 from methods.parts.checkpoints import authors_state, depth, sizes
 

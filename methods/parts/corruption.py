@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.method import Videos
-from benchmark.trained_method import Draws
+from benchmark.interfaces.method import Videos
+from benchmark.training.trained_method import Draws
 
 BLANKED, REPLACED = 0.8, 0.1
 """Shares of the selected frames that become zero and that become a random training frame; code of BTH and MCMSH."""

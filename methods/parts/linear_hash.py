@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.method import Method
+from benchmark.interfaces.method import Method
 
 
 class LinearHash(Method):

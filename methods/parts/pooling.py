@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from benchmark.interfaces.method import Videos
 from benchmark.interfaces.run import Run
-from benchmark.method import Videos
 
 BATCH = 256
 """Videos read at a time (ours)."""

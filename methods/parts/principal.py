@@ -8,8 +8,8 @@ import numpy as np
 from scipy.linalg import eigh
 
 from benchmark.errors import BadInput
+from benchmark.interfaces.method import Videos
 from benchmark.interfaces.run import Run
-from benchmark.method import Videos
 from methods.parts.pooling import Moments, pooled_batches
 
 AT_LEAST = 128

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.interfaces.method import Videos
 from benchmark.interfaces.run import Run
-from benchmark.method import Videos
 from methods.parts.affinity import affinity_propagation, negative_squared_distances
 
 BLOCK = 256

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from benchmark.record import Identity, Record
 from benchmark.records.command_line import stored_argument
 from benchmark.records.expected import ExpectedCell
-from reports import style
+from benchmark.records.record import Identity, Record
+from reports.drawing import style
 from reports.matrix.labels import label_rows, name_rows
 from reports.matrix.rows import Group, Row, alike, as_text
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.record import Record
 from benchmark.records import command_line
-from reports import style
+from benchmark.records.record import Record
+from reports.drawing import style
 from reports.matrix.rows import NO_RECORD, Group, Hole, Row
 
 

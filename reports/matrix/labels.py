@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.records.options import RunOptions
-from reports import style
+from reports.drawing import style
 from reports.matrix.rows import Row, as_text
 
 

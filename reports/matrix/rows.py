@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from benchmark.record import Data, Identity, Record
 from benchmark.records.expected import ExpectedCell
 from benchmark.records.options import TEST, RunOptions, options_of
-from reports import style
+from benchmark.records.record import Data, Identity, Record
+from reports.drawing import style
 
 NO_RECORD = "no record: this cell was not run"
 

@@ -9,9 +9,10 @@ import torch
 
 import methods.conmh
 import methods.itq
-from benchmark import machine, registry
+from benchmark.catalogue import registry
 from benchmark.cells import measure
 from benchmark.cli import main
+from benchmark.compute import machine
 from benchmark.evaluation import results
 from benchmark.evaluation.evaluator import evaluate, warm_up
 from benchmark.paths import ROOT, Roots

@@ -9,10 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from benchmark import record
-from benchmark.code_file import read_codes
 from benchmark.paths import ROOT
-from benchmark.records import store
+from benchmark.records import record, store
+from benchmark.records.code_file import read_codes
 
 WORDS = ["--methods", "conmh", "--bits", "16", "--set", "conmh.size=mini", "--device", "cpu", "--no-page"]
 

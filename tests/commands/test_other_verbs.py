@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmark import record, registry
+from benchmark.catalogue import registry
 from benchmark.cells.state import LOCK
 from benchmark.cli import main
-from benchmark.records import store
+from benchmark.records import record, store
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_doctor(call, tmp_path):
 
 
 def test_doctor_advises_a_conversion_where_compressed_files_are_not_kept_whole(call, tmp_path, monkeypatch):
-    from benchmark import layout
+    from benchmark.data import file_dataset
 
     folder = tmp_path / "data" / "hmdb51"
     folder.mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_doctor_advises_a_conversion_where_compressed_files_are_not_kept_whole(c
         with h5py.File(folder / f"hmdb_{part}_feats.h5", "w") as file:
             file.create_dataset("feats", data=np.zeros((8, 25, 4096), "f2"), compression="gzip", chunks=(1, 25, 4096))
     assert "benchmark convert" not in call("doctor", "--results", tmp_path)[1]
-    monkeypatch.setattr(layout, "CHUNK_CACHE", 2**20)
+    monkeypatch.setattr(file_dataset, "CHUNK_CACHE", 2**20)
     code, text = call("doctor", "--results", tmp_path)
     assert code == 0 and "compressed features of 0.0 GiB: 'python -m benchmark convert' makes a copy" in text
     rows = {row["name"]: row["advice"] for row in json.loads(call("list", "datasets", "--json")[1])}

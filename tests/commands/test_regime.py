@@ -6,10 +6,9 @@ import shlex
 import numpy as np
 import pytest
 
-from benchmark import record
 from benchmark.cli import main
-from benchmark.code_file import read_codes
-from benchmark.records import store
+from benchmark.records import record, store
+from benchmark.records.code_file import read_codes
 
 WORDS = ["--methods", "conmh", "--bits", "8", "--epochs", "4", "--set", "conmh.size=mini", "conmh.batch_size=50"]
 

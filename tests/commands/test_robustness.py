@@ -6,10 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmark import record, robustness_file
 from benchmark.cli import main
-from benchmark.code_file import read_codes, write_codes
-from benchmark.records import store
+from benchmark.records import record, robustness, store
+from benchmark.records.code_file import read_codes, write_codes
 
 
 @pytest.fixture
@@ -46,8 +45,8 @@ def cells(tmp_path):
 
 def of(folder):
     item = store.load(folder)
-    found = robustness_file.read(folder, item.key)
-    assert isinstance(found, robustness_file.Robustness), found
+    found = robustness.read(folder, item.key)
+    assert isinstance(found, robustness.Robustness), found
     return item, found
 
 
@@ -66,7 +65,7 @@ def test_a_trained_cell_is_perturbed_later_without_training(call, trained, tmp_p
         assert set(found.timing) == {"encode", "evaluate", "statistics"}
         for preset, measured in item.metrics.items():
             assert found.clean[preset] == {name: measured.metrics[name] for name in found.clean[preset]}
-            table = robustness_file.read_precisions(folder, found, preset)
+            table = robustness.read_precisions(folder, found, preset)
             assert table.shape == (30, 21)
             with np.load(folder / record.QUERIES, allow_pickle=False) as stored:
                 assert (table[:, 0] == stored[f"ap_{preset}"][:, stored["k"].tolist().index(20)]).all()
@@ -78,16 +77,16 @@ def test_a_trained_cell_is_perturbed_later_without_training(call, trained, tmp_p
 def test_what_is_there_is_kept_and_measured_again_on_request(call, trained, tmp_path):
     printed = trained("--robustness", bits=(8, 12))
     assert printed.out.count("loses") == 2 and "kept" not in printed.out
-    first = {key: (folder / robustness_file.FILE).read_bytes() for key, folder in cells(tmp_path).items()}
+    first = {key: (folder / robustness.FILE).read_bytes() for key, folder in cells(tmp_path).items()}
     assert call("robustness")[1].out.count("(kept, made") == 2
     assert trained("--robustness", bits=(8, 12)).out.count("(kept, made") == 4
-    assert {key: (folder / robustness_file.FILE).read_bytes() for key, folder in cells(tmp_path).items()} == first
-    (cells(tmp_path)["itq", 8, 0] / robustness_file.QUERIES).unlink()
+    assert {key: (folder / robustness.FILE).read_bytes() for key, folder in cells(tmp_path).items()} == first
+    (cells(tmp_path)["itq", 8, 0] / robustness.QUERIES).unlink()
     _, printed = call("robustness", "--bits", 8)
     assert printed.out.count("loses") == 1 and "kept" not in printed.out
     assert "kept" not in call("robustness", "--rerun")[1].out
     for key, folder in cells(tmp_path).items():
-        again, before = of(folder)[1], robustness_file.Robustness.model_validate_json(first[key])
+        again, before = of(folder)[1], robustness.Robustness.model_validate_json(first[key])
         assert (again.clean, again.perturbed) == (before.clean, before.perturbed)
 
 
@@ -95,7 +94,7 @@ def test_cells_are_chosen(call, trained, tmp_path, tiny):
     trained("--seeds", 0, 1, methods=("itq", "lsh"), bits=(8, 12))
     code, printed = call("robustness", "--methods", "lsh", "--bits", 12, "--seeds", 1, "--datasets", tiny)
     assert code == 0 and "[1/1] lsh on tiny, 12 bits, seed 1" in printed.out
-    measured = [key for key, folder in cells(tmp_path).items() if (folder / robustness_file.FILE).exists()]
+    measured = [key for key, folder in cells(tmp_path).items() if (folder / robustness.FILE).exists()]
     assert measured == [("lsh", 12, 1)]
     for words in (["--methods", "pcah"], ["--bits", 64], ["--seeds", 7]):
         code, printed = call("robustness", *words)
@@ -120,7 +119,7 @@ def test_a_cell_whose_model_and_codes_part_is_refused_and_the_others_go_on(call,
     )
     assert "NOT MEASURED" in printed.out and "no such checkpoint file" in printed.out
     assert "its stored codes cannot be read" in printed.out
-    assert [key[0] for key, folder in found.items() if (folder / robustness_file.FILE).exists()] == ["random"]
+    assert [key[0] for key, folder in found.items() if (folder / robustness.FILE).exists()] == ["random"]
 
 
 def test_other_data_of_the_same_name_are_refused(call, trained, tmp_path, tiny):
@@ -144,7 +143,7 @@ def test_a_part_of_a_dataset_is_recorded_with_the_file_of_the_whole(call, traine
     (folder,) = cells(tmp_path).values()
     item, found = of(folder)
     assert item.identity.subset == 40
-    assert found.code["dataset_file"] == item.code["dataset_file"] == "benchmark/layout.py"
+    assert found.code["dataset_file"] == item.code["dataset_file"] == "benchmark/data/file_dataset.py"
     assert found.code["digest"] == item.code["digest"]
 
 
@@ -156,7 +155,7 @@ def test_a_folder_without_results_is_told(call):
 def test_codes_that_were_replaced_are_measured_anew(call, trained, tmp_path):
     trained("--robustness")
     (folder,) = cells(tmp_path).values()
-    path = folder / robustness_file.FILE
+    path = folder / robustness.FILE
     path.write_text(path.read_text().replace('"codes": "', '"codes": "0'))
     _, printed = call("robustness")
     assert "kept" not in printed.out and printed.out.count("loses") == 1

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmark import record
 from benchmark.cli import main
-from benchmark.code_file import read_codes
 from benchmark.evaluation.hamming import unpack
-from benchmark.records import store
+from benchmark.records import record, store
+from benchmark.records.code_file import read_codes
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 
 from benchmark.cli import main
 from benchmark.errors import BadInput
-from benchmark.features import MemoryVideos
+from benchmark.interfaces.videos import MemoryVideos
 from benchmark.scaling import measure
 from benchmark.scaling.meter import MemoryArtefacts, Meter, TimedVideos
 from benchmark.scaling.steps import _chunks

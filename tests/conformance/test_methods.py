@@ -7,12 +7,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from benchmark import registry
+from benchmark.catalogue import registry
 from benchmark.catalogue.choice import choose_method, resolve_config
-from benchmark.encoding import encode_reals
+from benchmark.compute.encoding import encode_reals
 from benchmark.errors import BadInput
-from benchmark.method import Method
-from benchmark.session import Session
+from benchmark.interfaces.method import Method
+from benchmark.training.session import Session
 from tests.support.guests import QUERIES, TRAIN, data, fit, fresh
 
 BITS = (16, 32)

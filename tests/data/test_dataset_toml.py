@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.dataset_toml import (
+from benchmark.data.dataset_toml import (
     FILE,
     Declaration,
     OfficialTable,

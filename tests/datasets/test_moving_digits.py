@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.dataset import SPLITS
+from benchmark.interfaces.dataset import SPLITS
 from benchmark.paths import Roots
 from datasets import moving_digits
 from datasets.moving_digits import IMAGE_SHARES, PER_CLASS, VERSION, MovingDigits, class_of_rows, draw

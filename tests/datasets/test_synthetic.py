@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmark.data.file_dataset import load_folder
 from benchmark.errors import BadInput
-from benchmark.layout import load_folder
 from benchmark.paths import Roots
 from datasets.synthetic import Recipe, Synthetic, SyntheticVideos
 from tests.support.hdf5 import write_folder, write_hdf5

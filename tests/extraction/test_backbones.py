@@ -254,7 +254,7 @@ def test_bf16_is_near_fp32(folder, kind):
 
 
 def test_precisions(monkeypatch):
-    from benchmark import machine
+    from benchmark.compute import machine
 
     for fast, chosen in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(machine, "has_fast_bf16", lambda device, fast=fast: fast)

@@ -18,8 +18,8 @@ from filelock import FileLock
 from PIL import Image
 
 from benchmark.cli import main
+from benchmark.data.file_dataset import load_folder
 from benchmark.extraction.decoding import read_clip
-from benchmark.layout import load_folder
 from benchmark.paths import ROOT
 from tests.support import standin
 from tests.support.made_videos import numbered, write_video

@@ -8,9 +8,9 @@ from itertools import cycle
 import h5py
 import pytest
 
-from benchmark.layout import load_folder
+from benchmark.data.file_dataset import load_folder
+from benchmark.data.subset import reduced
 from benchmark.paths import ROOT
-from benchmark.subset import reduced
 from datasets.moving_digits import LEVELS, class_of_rows, draw
 from tests.support import tiny_models
 from tests.support.made_videos import write_video

@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmark import registry
+from benchmark.catalogue import registry
 from benchmark.cli import main
-from benchmark.code_file import read_codes
-from benchmark.layout import load_folder
+from benchmark.data.file_dataset import load_folder
+from benchmark.records.code_file import read_codes
 
 T, D, VIEWS = 6, 24, 3
 SIZES = {"train": 90, "database": 60, "query": 20}

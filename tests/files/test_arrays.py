@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from benchmark.code_file import read_codes
 from benchmark.errors import BadInput
 from benchmark.files.arrays import Unreadable, read_arrays, save_array, save_arrays, whole_number
+from benchmark.records.code_file import read_codes
 
 ARRAYS = {"words": np.arange(40, dtype=np.uint64).reshape(20, 2), "bits": np.array(128), "names": np.array(["a", "b"])}
 

@@ -14,23 +14,24 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import plan, registry
-from benchmark.artefacts import ArtefactStore
+from benchmark.catalogue import registry
+from benchmark.cells import plan
 from benchmark.cells.measure import Settings
-from benchmark.checkpoint import CheckpointFile
-from benchmark.dataset import Dataset, Roots
-from benchmark.features import MemoryVideos, Videos
+from benchmark.cells.plan import Choice
+from benchmark.cells.runner import run_cell
+from benchmark.files.artefacts import ArtefactStore
+from benchmark.interfaces.dataset import Dataset, Roots
 from benchmark.interfaces.lent_videos import LentVideos
+from benchmark.interfaces.method import Method
 from benchmark.interfaces.run import Run
-from benchmark.method import Method
-from benchmark.plan import Choice
+from benchmark.interfaces.videos import MemoryVideos, Videos
 from benchmark.progress import Progress
 from benchmark.records.curve import Curve
 from benchmark.records.options import RunOptions
-from benchmark.runner import run_cell
-from benchmark.session import Session
-from benchmark.watch import Watch
-from tests.engine.toys import Toy
+from benchmark.training.checkpoint import CheckpointFile
+from benchmark.training.session import Session
+from benchmark.training.watch import Watch
+from tests.support.toys import Toy
 
 DEPTH = 12
 """Steps from the method: more than twice as many as lead to the end of all that the methods here hold."""

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import loop
-from benchmark.artefacts import ArtefactStore
-from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, MemoryVideos
+from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.run import Run
+from benchmark.interfaces.videos import FrameShape, MemoryVideos
 from benchmark.seeds import Draws
-from benchmark.session import Session
-from benchmark.stage import Start
+from benchmark.training import loop
+from benchmark.training.checkpoint import CheckpointFile
+from benchmark.training.session import Session
+from benchmark.training.stage import Start
 from methods.bth import BTH, PRETRAIN, TRAIN, BTHConfig
 from methods.parts.bert import Norm
 from methods.parts.corruption import corrupt

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmark.errors import BadInput
+from benchmark.interfaces.method import FrameShape
 from benchmark.interfaces.run import Run
-from benchmark.method import FrameShape
 from methods.bth import BTH, BTHConfig
 from methods.parts.bert import position_table
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.interfaces.method import FrameShape
 from benchmark.interfaces.run import Run
-from benchmark.method import FrameShape
 from methods.bth import BTH, BTHConfig
 from methods.parts.bert import position_table
 from methods.parts.binarize import binarize

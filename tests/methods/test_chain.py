@@ -10,14 +10,14 @@ import pytest
 import torch
 from scipy.stats import kstest, norm
 
-from benchmark import loop
-from benchmark.artefacts import ArtefactStore
-from benchmark.checkpoint import CheckpointFile
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, MemoryVideos
+from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.run import Run
+from benchmark.interfaces.videos import FrameShape, MemoryVideos
 from benchmark.seeds import Draws
-from benchmark.session import Session
+from benchmark.training import loop
+from benchmark.training.checkpoint import CheckpointFile
+from benchmark.training.session import Session
 from methods.chain import CHAIN, ChainConfig
 from methods.parts.augment import channel_gains, principal_frames, two_of
 from methods.parts.positions import sinusoid

@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from benchmark.artefacts import ArtefactStore
-from benchmark.features import MemoryVideos
+from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.run import Run
+from benchmark.interfaces.videos import MemoryVideos
 from methods.parts.affinity import affinity_propagation, negative_squared_distances
 from methods.parts.scenes import cluster_frames, merge_smallest, number_by_appearance, scenes
 from tests.reference.scenes import reference_labels

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from benchmark.artefacts import ArtefactStore
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, MemoryVideos
+from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.run import Run
+from benchmark.interfaces.videos import FrameShape, MemoryVideos
 from methods.itq import ITQ, random_rotation, rotate
 from methods.lsh import LSH
 from methods.parts.principal import principal, projections

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape, MemoryVideos
 from benchmark.interfaces.run import Run
+from benchmark.interfaces.videos import FrameShape, MemoryVideos
 from benchmark.seeds import Draws
 from methods.conmh import ConMH, ConMHConfig
 

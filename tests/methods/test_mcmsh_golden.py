@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.interfaces.method import FrameShape
 from benchmark.interfaces.run import Run
-from benchmark.method import FrameShape
 from methods.mcmsh import MCMSH, MCMSHConfig
 
 SIZES = {"width": 32, "frame_reduction": 4, "channel_reduction": 16, "expansion": 2, "dropout": 0.0}

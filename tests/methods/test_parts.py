@@ -15,7 +15,7 @@ from methods.parts.pooling import Moments
 from methods.parts.positions import sinusoid
 from methods.parts.reconstruction import linear_mean_square
 from methods.parts.transformer import Block, Encoder, Mlp
-from tests.benchmarks.plain import Round
+from tests.reference.plain_steps import Round
 
 
 def naive_codes(x):

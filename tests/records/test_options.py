@@ -9,12 +9,13 @@ from typing import Annotated
 import numpy as np
 import pytest
 
-from benchmark import plan, record
 from benchmark.catalogue.choice import choose_method, read_settings
+from benchmark.cells import plan
 from benchmark.cells.cell import identity
+from benchmark.commands.options import add_arguments, fill_from_toml
 from benchmark.errors import BadInput
-from benchmark.features import FrameShape
-from benchmark.options import add_arguments, fill_from_toml
+from benchmark.interfaces.videos import FrameShape
+from benchmark.records import record
 from benchmark.records.command_line import run_command
 from benchmark.records.curve import Curve
 from benchmark.records.option import Option

@@ -5,8 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from benchmark import record
-from benchmark.records import store
+from benchmark.records import record, store
 from benchmark.records.training import HeldOut, Selection, StageHistory
 
 STAGES = [

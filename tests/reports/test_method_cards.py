@@ -10,7 +10,7 @@ from benchmark.records.training import StageHistory
 from reports import method_cards
 from reports.context import PageContext
 from reports.matrix import grouping as matrix
-from reports.stored import Stored
+from reports.matrix.stored import Stored
 from tests.support.fakes import make
 
 

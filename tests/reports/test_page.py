@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from reports import page
-from reports.style import CUTS, PALETTE, metric_key
+from reports.drawing.style import CUTS, PALETTE, metric_key
 from tests.support.fakes import METHODS, full_matrix, make, store
 from tests.support.pages import Page, built, rows_of, shown
 

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from reports import page, projection
-from reports.projection import Projection
+from reports import page
+from reports.codes import projection
+from reports.codes.projection import Projection
 from tests.support.beside import codes, keep_facts, measured, png, put, without_pdf
 
 DATASETS = ("fcvid", "activitynet", "yfcc", "ucf101", "hmdb51")

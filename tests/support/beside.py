@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import facts, record, robustness_file
-from benchmark.code_file import write_codes
 from benchmark.evaluation.hamming import pack
 from benchmark.files.arrays import save_arrays
+from benchmark.records import facts, record, robustness
+from benchmark.records.code_file import write_codes
 from tests.support.fakes import KS, make, store
 
 FEW = np.array([5, 20, 100])
@@ -105,8 +105,8 @@ def put(root, *pairs):
 
 def perturbed(root, item, arrays, slope=0.3):
     """Write a cell's robustness: the AP of every query falls with the strength, by ``slope`` at the last of a grid."""
-    at = KS.index(robustness_file.CUT)
-    conditions = robustness_file.conditions()
+    at = KS.index(robustness.CUT)
+    conditions = robustness.conditions()
     last = {c.perturbation: c.strength for c in conditions}
     shares = [0.0, *(c.strength / last[c.perturbation] * (c.perturbation not in ("shuffle", "reverse"))
                      for c in conditions)]  # fmt: skip
@@ -120,15 +120,15 @@ def perturbed(root, item, arrays, slope=0.3):
         for place, table in enumerate(kept[1:]):
             left[place][preset] = dict(zip(names, table.mean(axis=0).tolist(), strict=True))
     lost = {name: (table[:, :1] - table[:, 1:]).mean(axis=0).tolist() for name, table in tables.items()}
-    found = robustness_file.Robustness(
-        key=item.key, codes="c0", settings=robustness_file.settings(), clean=clean,
+    found = robustness.Robustness(
+        key=item.key, codes="c0", settings=robustness.settings(), clean=clean,
         perturbed=[
-            robustness_file.Perturbed(
+            robustness.Perturbed(
                 perturbation=c.perturbation, strength=c.strength, map=left[place],
-                loss={n: robustness_file.Loss(mean=v[place], low=v[place], high=v[place]) for n, v in lost.items()},
+                loss={n: robustness.Loss(mean=v[place], low=v[place], high=v[place]) for n, v in lost.items()},
             )
             for place, c in enumerate(conditions)
         ],
     )  # fmt: skip
-    robustness_file.write(folder_of(root, item), found, tables)
+    robustness.write(folder_of(root, item), found, tables)
     return found, tables

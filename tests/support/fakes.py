@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import record
+from benchmark.records import record
 from benchmark.records.store import write
 
 KS = (5, 10, 20, 40, 60, 80, 100)

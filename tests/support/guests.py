@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import loop, registry
+from benchmark.catalogue import registry
 from benchmark.catalogue.choice import choose_method, resolve_config
-from benchmark.features import FrameShape, MemoryVideos
 from benchmark.interfaces.run import Run
-from benchmark.session import Session
-from benchmark.trained_method import TrainedMethod
+from benchmark.interfaces.videos import FrameShape, MemoryVideos
+from benchmark.training import loop
+from benchmark.training.session import Session
+from benchmark.training.trained_method import TrainedMethod
 
 SHAPE = FrameShape(8, 48)
 CLASSES = 10

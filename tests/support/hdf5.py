@@ -8,10 +8,10 @@ from typing import Any
 import h5py
 import torch
 
-from benchmark.atomic import replacing, write_text
-from benchmark.dataset import SPLITS, Dataset
-from benchmark.features import Videos
 from benchmark.files.arrays import save_array
+from benchmark.files.atomic import replacing, write_text
+from benchmark.interfaces.dataset import SPLITS, Dataset
+from benchmark.interfaces.videos import Videos
 from datasets.synthetic import Recipe, SyntheticVideos
 
 

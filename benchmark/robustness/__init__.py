@@ -1,0 +1,1 @@
+"""What trained cells lose when queries are damaged."""

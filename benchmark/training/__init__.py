@@ -1,0 +1,1 @@
+"""The one gradient loop: stages, sessions, checkpoints, measuring while it trains."""

@@ -1,0 +1,34 @@
+"""What only the training loop sees of a cell: its budget, who watches, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from benchmark.progress import Progress
+
+if TYPE_CHECKING:
+    from benchmark.records.training import StageHistory
+    from benchmark.training.checkpoint import CheckpointFile
+    from benchmark.training.watch import Watch
+
+
+@dataclass
+class Session:
+    """One training. No method is lent it, as the watch knows the test labels and the checkpoint its path.
+
+    Given: ``epochs`` and ``seconds``, the budget of the main stage's epochs and of training time, None for none;
+    ``compiled``, whether the step is; ``checkpoint``, ``watch`` and ``progress``.
+    Filled by the loop: ``history``, an entry for each stage that was begun; ``resumed``, the epochs taken over from a
+    killed run; ``stopped_by``, what ended training before its schedule, ``time`` or nothing.
+    """
+
+    epochs: int | None = None
+    seconds: float | None = None
+    compiled: bool = False
+    checkpoint: CheckpointFile | None = None
+    watch: Watch | None = None
+    progress: Progress = field(default_factory=lambda: Progress("", enabled=False))
+    history: list[StageHistory] = field(default_factory=list)
+    resumed: int = 0
+    stopped_by: str = ""

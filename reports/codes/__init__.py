@@ -1,0 +1,1 @@
+"""Sections of codes: t-SNE, nearest videos."""

@@ -1,0 +1,1 @@
+"""How things look in files: style, canvas, SVG, formats of tables."""

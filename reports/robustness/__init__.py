@@ -1,0 +1,1 @@
+"""The section of robustness: losses over seeds, figure, tables."""

@@ -1,0 +1,1 @@
+"""Sections of scores: tables, curves, cost, comparisons, ranks, published numbers."""
