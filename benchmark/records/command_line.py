@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmark.errors import BadInput
-from benchmark.record import Identity, Record
+from benchmark.record import Identity, Record, options_of
 from benchmark.records.curve import Curve, read_curve
-from benchmark.records.options import RunOptions, options_of
+from benchmark.records.options import RunOptions
 
 PROGRAM = ("python", "-m", "benchmark", "run")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmark import environment, machine, registry
 from benchmark.errors import BadInput
+from benchmark.interfaces.names import FP32
 from benchmark.paths import Roots
 from benchmark.regression import baseline, cells, compare, plan, spreads
 from benchmark.regression.baseline import Baseline
@@ -153,7 +154,7 @@ def _run(
     how: Machine,
     out: Path,
     tell: Tell,
-    precision: str = "fp32",
+    precision: str = FP32,
     seed: int = 0,
 ) -> list[Outcome]:
     """Run the cells, the longest first, and return their outcomes in the order of methods and bits."""

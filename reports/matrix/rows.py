@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from benchmark.record import Data, Identity, Record
+from benchmark.record import Data, Identity, Record, options_of
 from benchmark.records.expected import ExpectedCell
-from benchmark.records.options import TEST, RunOptions, options_of
+from benchmark.records.options import TEST, RunOptions
 from reports import style
 
 NO_RECORD = "no record: this cell was not run"

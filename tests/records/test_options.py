@@ -15,10 +15,11 @@ from benchmark.cells.cell import identity
 from benchmark.errors import BadInput
 from benchmark.features import FrameShape
 from benchmark.options import add_arguments, fill_from_toml
+from benchmark.record import options_of
 from benchmark.records.command_line import run_command
 from benchmark.records.curve import Curve
 from benchmark.records.option import Option
-from benchmark.records.options import CellOptions, RunOptions, options_of
+from benchmark.records.options import CellOptions, RunOptions
 from reports.matrix.labels import label_rows
 from reports.matrix.rows import Row
 from tests.support.fakes import make
