@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from benchmark.errors import BadInput
 from benchmark.interfaces.method import Batch, FrameShape, Imported, Videos
+from benchmark.interfaces.names import FP32
 from benchmark.training.trained_method import Draws, Stage, TrainedMethod
 from methods.parts.adam import AdamConfig, adam_stage
 from methods.parts.binarize import binarize
@@ -148,7 +149,7 @@ class ConMH(TrainedMethod):
         """Return the masked autoencoder."""
         frames, dim = self.shape
         config = self.config
-        kept = config.kept() if self.run.precision == "fp32" else config.kept_blocks
+        kept = config.kept() if self.run.precision == FP32 else config.kept_blocks
         return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), kept)
 
     def stages(self) -> Sequence[Stage]:

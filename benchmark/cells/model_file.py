@@ -11,6 +11,7 @@ from benchmark.catalogue.choice import resolve_config
 from benchmark.errors import BadInput
 from benchmark.files.tensors import MODEL_FORMAT, load_tensors
 from benchmark.interfaces.method import FrameShape, Imported, Method
+from benchmark.interfaces.names import FP32
 from benchmark.interfaces.run import Run
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def restore(
     """
     payload = load_tensors(checkpoint)
     if payload.get("format") != MODEL_FORMAT:
-        return _build(choice, checkpoint, choice.cls.import_checkpoint(payload), shape, settings, device, "fp32")
+        return _build(choice, checkpoint, choice.cls.import_checkpoint(payload), shape, settings, device, FP32)
     if payload["method"] != choice.name:
         raise BadInput(
             "is a checkpoint of another method",
@@ -54,7 +55,7 @@ def restore(
             found=payload["method"],
         )
     imported = _imported(payload)
-    return _build(choice, checkpoint, imported, shape, settings, device, payload.get("precision", "fp32"))
+    return _build(choice, checkpoint, imported, shape, settings, device, payload.get("precision", FP32))
 
 
 def _imported(payload: dict[str, Any]) -> Imported:

@@ -26,14 +26,14 @@ def cell_line(number: int, total: int, cell: Cell, done: record.Record, kept: bo
         return f"{head}: FAILED in {done.failure.phase}: {done.failure.message}"
     metrics = done.metrics[PRESET].metrics
     scores = "  ".join(f"mAP@{k} {metrics[f'map@{k}']:.4f}" for k in (5, 20, 100))
-    told = "".join(f"  {remark}" for remark in record.remarks(done) if not remark.startswith("subset"))
+    remarks = "".join(f"  {remark}" for remark in record.remarks(done) if not remark.startswith("subset"))
     if kept:
-        return f"{head}: {scores}{told}  (kept, made {done.finished})"
+        return f"{head}: {scores}{remarks}  (kept, made {done.finished})"
     timing = done.timing
     subset = "  subset" if done.data and done.data.subset else ""
     return (
         f"{head}: {scores}  {epochs_text(done)}fit {timing['fit']:.1f} s"
-        f"  encode {timing['encode_videos_per_second']:,.0f} videos/s{subset}{told}"
+        f"  encode {timing['encode_videos_per_second']:,.0f} videos/s{subset}{remarks}"
     )
 
 
@@ -78,9 +78,9 @@ def gains(cells: Sequence[Cell], results: Path) -> list[str]:
     """Return, per row whose epochs were chosen, what the choice gained over the last epoch; a warning where on test."""
     rows: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
-        found = store.load(cell.folder(results)) if cell.options.selects else None
-        if found is not None and found.selection and found.selection.last:
-            rows[_name(cell), cell.bits].append(found)
+        stored = store.load(cell.folder(results)) if cell.options.selects else None
+        if stored is not None and stored.selection and stored.selection.last:
+            rows[_name(cell), cell.bits].append(stored)
     lines = []
     for (name, bits), records in sorted(rows.items(), key=lambda item: (item[0][1], item[0][0])):
         key = f"map@{HEADLINE_K}"
@@ -106,9 +106,9 @@ def _rows(cells: Sequence[Cell], results: Path) -> list[list[str]]:
     groups: dict[tuple[str, int], list[record.Record]] = defaultdict(list)
     for cell in cells:
         group = groups[_name(cell), cell.bits]
-        found = store.load(cell.folder(results))
-        if found is not None and found.status == "done":
-            group.append(found)
+        stored = store.load(cell.folder(results))
+        if stored is not None and stored.status == "done":
+            group.append(stored)
     rows = []
     for (method, bits), records in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0].lower())):
         if not records:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmark.commands import shared
+from benchmark.interfaces.names import FP32
 from benchmark.paths import ROOT, shown
 from benchmark.records.options import PRECISIONS
 
@@ -42,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="NAME", help="the methods' settings for this dataset (default: their own)")
     parser.add_argument("--set", nargs="+", action="extend", metavar="METHOD.KEY=VALUE", help="settings of methods")
     shared.add_device(parser)
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of matrix products (default: fp32)")
+    parser.add_argument("--precision", choices=PRECISIONS, default=FP32, help="of matrix products (default: fp32)")
     parser.add_argument("--rerun", action="store_true", help="measure again what is already there")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of what is written (default: reports/scaling/)")
     shared.add_roots(parser)

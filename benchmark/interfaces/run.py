@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from benchmark import seeds
+from benchmark.interfaces.names import FP32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class Run:
         self,
         seed: int,
         device: torch.device,
-        precision: str = "fp32",
+        precision: str = FP32,
         *,
         artefacts: Artefacts | None = None,
         advance: Callable[[int], None] | None = None,

@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmark.errors import BadInput
 from benchmark.records.curve import Curve, read_curve
-from benchmark.records.options import RunOptions, options_of
-from benchmark.records.record import Identity, Record
+from benchmark.records.options import RunOptions
+from benchmark.records.record import Identity, Record, options_of
 
 PROGRAM = ("python", "-m", "benchmark", "run")
 

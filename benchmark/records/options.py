@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,9 +13,6 @@ from benchmark.interfaces.names import BF16, FP32
 from benchmark.records.curve import Curve, read_curve
 from benchmark.records.duration import duration_text, duration_word, read_duration
 from benchmark.records.option import BUDGET, Option
-
-if TYPE_CHECKING:
-    from benchmark.records.record import Identity
 
 LAST, VALIDATION, TEST = SELECTIONS = ("last", "validation", "test")
 """Whose weights are the result: the last epoch's, or the best's on a part of the training set or on test queries."""
@@ -235,15 +232,6 @@ class RunOptions(CellOptions):
         """Return what rows are sorted by: defaults first, then by value, option by option."""
         keyed = [name for name, option in self.declared().items() if option.key]
         return tuple((True, getattr(self, name)) if self.is_set(name) else (False,) for name in keyed)
-
-
-def options_of(identity: Identity, model: type[RunOptions] = RunOptions) -> RunOptions:
-    """Return the options of a record's cell; nothing is checked, so that every record can be shown."""
-    stored = {
-        name: identity.budget.get(option.budget) if option.budget else getattr(identity, name, None)
-        for name, option in model.declared().items()
-    }
-    return model.model_construct(**{name: value for name, value in stored.items() if value is not None})
 
 
 @functools.cache

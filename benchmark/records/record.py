@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from benchmark.interfaces.names import DEFAULT_VARIANT
-from benchmark.records.options import CellOptions
+from benchmark.records.options import TEST, CellOptions, RunOptions
 from benchmark.records.training import CurvePoint, Selection, StageHistory
 
 SCHEMA = 1
@@ -50,6 +50,15 @@ class Identity(CellOptions, _Part):
     def named_variant(self) -> str:
         """Return the name of the variant, or nothing where the method has only one."""
         return "" if self.variant == DEFAULT_VARIANT else self.variant
+
+
+def options_of(identity: Identity, model: type[RunOptions] = RunOptions) -> RunOptions:
+    """Return the options of a record's cell; nothing is checked, so that every record can be shown."""
+    stored = {
+        name: identity.budget.get(option.budget) if option.budget else getattr(identity, name, None)
+        for name, option in model.declared().items()
+    }
+    return model.model_construct(**{name: value for name, value in stored.items() if value is not None})
 
 
 class SplitInfo(_Part):
@@ -145,7 +154,7 @@ def remarks(record: Record) -> list[str]:
     if record.training.stopped_by:
         texts.append(f"stopped by {record.training.stopped_by} after {epochs_text(record.training.stages)} epochs")
     if record.selection is not None:
-        where = "the test queries" if record.identity.selection == "test" else "held-out training videos"
+        where = "the test queries" if record.identity.selection == TEST else "held-out training videos"
         epoch = record.selection.epoch
         texts.append(f"epoch {epoch} chosen on {where}" if epoch else "no epoch to choose from")
     return texts

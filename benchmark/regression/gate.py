@@ -15,6 +15,7 @@ from typing import Any
 from benchmark.catalogue import registry
 from benchmark.compute import machine
 from benchmark.errors import BadInput
+from benchmark.interfaces.names import FP32
 from benchmark.paths import Roots
 from benchmark.records import environment
 from benchmark.regression import baseline, cells, compare, plan, spreads
@@ -155,7 +156,7 @@ def _run(
     how: Machine,
     out: Path,
     tell: Tell,
-    precision: str = "fp32",
+    precision: str = FP32,
     seed: int = 0,
 ) -> list[Outcome]:
     """Run the cells, the longest first, and return their outcomes in the order of methods and bits."""

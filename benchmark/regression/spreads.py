@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from benchmark.errors import BadInput
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.files.atomic import write_json
+from benchmark.interfaces.names import FP32
 from benchmark.regression.baseline import SPREADS
 from benchmark.regression.cells import Machine
 from benchmark.regression.numbers import Number
@@ -51,7 +52,7 @@ class Way:
     name: str
     kind: str
     machine: Machine = field(default_factory=Machine)
-    precision: str = "fp32"
+    precision: str = FP32
     seed: int = 0
     """Added to the plan's seed for the methods alone; the part of the dataset stays."""
 

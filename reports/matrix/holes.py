@@ -29,12 +29,12 @@ def _holes(group: Group, row: Row) -> list[Hole]:
         if bits not in planned:
             seeds = {r.identity.seed for r in row.all} or set(group.seeds)
             lacking.setdefault(NO_RECORD, {}).setdefault(bits, set()).update(seeds)
-    found = []
+    missing = []
     for reason, cells in lacking.items():
         lengths, numbers = tuple(sorted(cells)), tuple(sorted(set().union(*cells.values())))
         command = commands.get(reason) or fill_command(group, row, lengths, numbers)
-        found.append(Hole(group.label, row.label, lengths, numbers, reason, command))
-    return found
+        missing.append(Hole(group.label, row.label, lengths, numbers, reason, command))
+    return missing
 
 
 def fill_command(group: Group, row: Row, bits: Sequence[int], seeds: Sequence[int]) -> str:

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from benchmark.records.expected import ExpectedCell
-from benchmark.records.options import TEST, RunOptions, options_of
-from benchmark.records.record import Data, Identity, Record
+from benchmark.records.options import TEST, RunOptions
+from benchmark.records.record import Data, Identity, Record, options_of
 from reports.drawing import style
 
 NO_RECORD = "no record: this cell was not run"

@@ -4,7 +4,6 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from benchmark.regime import DEFAULT, Curve, Regime
 from filelock import FileLock
 
 from benchmark.cells import state
@@ -12,6 +11,8 @@ from benchmark.cli import main
 from benchmark.paths import ROOT
 from benchmark.records import record, store
 from benchmark.records.code_digest import code_digest
+from benchmark.records.curve import Curve
+from benchmark.records.options import RunOptions
 
 FILE = "datasets/moving_digits.py"
 
@@ -26,7 +27,7 @@ def make(dataset="moving_digits", key="abc", **changes):
 
 
 def cell(skip=None, curve=None):
-    return SimpleNamespace(skip=skip, regime=DEFAULT if curve is None else Regime(curve=curve))
+    return SimpleNamespace(skip=skip, options=RunOptions() if curve is None else RunOptions(curve=curve))
 
 
 def test_a_folder_without_a_record_is_missing_running_or_interrupted(tmp_path):

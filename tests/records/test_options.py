@@ -19,7 +19,8 @@ from benchmark.records import record
 from benchmark.records.command_line import run_command
 from benchmark.records.curve import Curve
 from benchmark.records.option import Option
-from benchmark.records.options import CellOptions, RunOptions, options_of
+from benchmark.records.options import CellOptions, RunOptions
+from benchmark.records.record import options_of
 from reports.matrix.labels import label_rows
 from reports.matrix.rows import Row
 from tests.support.fakes import make

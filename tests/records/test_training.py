@@ -67,7 +67,7 @@ def test_losses_that_are_no_lists_of_numbers_make_a_damaged_record(stored, tmp_p
     path = tmp_path / "record.json"
     path.write_text(json.dumps(stored))
     found = store.read(path)
-    assert isinstance(found, record.Damaged) and "training.stages.0.losses" in found.reason
+    assert isinstance(found, store.Damaged) and "training.stages.0.losses" in found.reason
     with pytest.raises(ValidationError):
         StageHistory(name="odd", losses=losses)
 

@@ -115,7 +115,7 @@ def test_a_nan_seed_leaves_the_mean_and_lowers_n():
     assert found.mean == pytest.approx(0.6 - 0.0055, abs=1e-12)
     assert found.deviation == pytest.approx(0.1 * 2**0.5, abs=1e-12)
     groups = build(records)
-    cell = table(groups[0], "field", ["conmh"])["rows"][0]["cells"][0]
+    cell = table(groups[0], "field", ["conmh"]).rows[0].cells[0]
     assert cell.under == "±0.141 n=2" and "1 of 3 seeds hold no finite number" in cell.why
 
 
@@ -163,7 +163,7 @@ def test_two_methods_of_one_title_can_be_told_apart():
 
 def test_ties_share_a_place():
     groups = build([make(m, bits=16, level=v) for m, v in (("a", 0.5), ("b", 0.5), ("c", 0.4))])
-    cells = [row["cells"][0].place for row in table(groups[0], "field", ["a", "b", "c"])["rows"]]
+    cells = [row.cells[0].place for row in table(groups[0], "field", ["a", "b", "c"]).rows]
     assert cells == ["best", "best", ""]
 
 
