@@ -34,7 +34,7 @@ GUESTS = {
 
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("benchmark.publish.page", "reports.page"): "the engine lends the page its cards and has it built",
-    ("benchmark.commands.scale", "reports.scaling"): "the figure of growth is drawn by the reports",
+    ("benchmark.scaling.study", "reports.scaling"): "the figure of growth is drawn by the reports",
 }
 """Imports against the rules, (module, imported module), each with its reason."""
 
@@ -54,7 +54,7 @@ def none_of(faults):
 def verbs():
     """Return the modules of the commands that add a verb to the parser."""
     folder = house.files("benchmark/commands")
-    return [house.module_name(path) for path in folder if "add" in house.functions(path)]
+    return [house.module_name(path) for path in folder if "add_options" in house.functions(path)]
 
 
 def breaches(folder, is_allowed):

@@ -1,4 +1,4 @@
-"""Groups of videos: clips cut from one source video are near duplicates. A file beside the features may name them."""
+"""Groups of near-duplicate videos, such as clips of one source video, as a file beside the features names them."""
 
 from __future__ import annotations
 

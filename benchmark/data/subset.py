@@ -1,4 +1,4 @@
-"""A part of a dataset, so that a whole matrix can be rehearsed in minutes. Its numbers compare with nothing else."""
+"""A part of a dataset, on which a whole matrix is rehearsed in minutes; its numbers compare with nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes and labels made elsewhere: read, checked, evaluated. Nothing is ever unpickled."""
+"""Codes and labels made elsewhere: read without unpickling, checked, evaluated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the differences larger than chance? Intervals of each row and paired tests of each two rows, over the queries.
+"""Whether differences are larger than chance: intervals of rows and paired tests of two rows, over the queries.
 
 The AP of a query is averaged over a row's seeds first; queries alone are resampled. All rows of a group are judged on
 the same resamples and the same flips.

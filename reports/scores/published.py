@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.evaluation.protocol import FIELD
-from benchmark.interfaces.names import FP32
 from benchmark.records.options import LAST, TEST
 from reports.context import PageContext
 from reports.drawing import style
@@ -150,7 +149,7 @@ def _remarks(row: Row, entry: Published, seeds: int) -> list[str]:
         remarks.append(f"the published epoch was chosen on the test queries, ours {ending}")
     elif "last in-training" in entry.metric:
         remarks.append("the published number is the last evaluation during training")
-    if row.precision != FP32:
+    if row.options.is_set("precision"):
         remarks.append(f"trained and encoded in {row.precision}")
     if row.compiled:
         remarks.append("trained by a compiled step")

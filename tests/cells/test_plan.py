@@ -11,19 +11,10 @@ from benchmark.cells import plan
 from benchmark.commands.options import fill_from_toml
 from benchmark.errors import BadInput
 from benchmark.evaluation.protocol import PRESETS
-from benchmark.interfaces.videos import FrameShape
 from benchmark.records import record
 from benchmark.records.curve import Curve
 from benchmark.records.options import RunOptions
-
-
-def dataset(name="d", fingerprint="f"):
-    return SimpleNamespace(name=name, fingerprint=fingerprint, shape=FrameShape(25, 512), protocol={}, drawn=None)
-
-
-def make_cells(method="conmh", settings=(), fingerprint="f", **options):
-    opened = [("d", dataset(fingerprint=fingerprint))]
-    return plan.cells([choose_method(method)], opened, [16], [0], read_settings(settings), RunOptions(**options))
+from tests.support.plans import make_cells
 
 
 def test_key_moves_with_everything_that_can_move_the_number():

@@ -16,7 +16,7 @@ from benchmark.records.options import RunOptions
 from benchmark.training import loop
 from benchmark.training.session import Session
 from methods.conmh import ConMH, ConMHConfig
-from tests.cells.test_plan import dataset
+from tests.support.plans import dataset
 from tests.support.toys import toy, toy_videos
 
 CPU = torch.device("cpu")

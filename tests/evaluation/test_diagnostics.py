@@ -1,3 +1,5 @@
+"""Diagnostics of codes against their definitions."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Generators by purpose: streams that no other draw shifts."""
+
 import numpy as np
 from scipy import stats
 

@@ -1,4 +1,4 @@
-"""Training from a feature file of FCVID's size (about 9 GB) keeps to a fixed memory. Run with ``pytest -m slow``."""
+"""Training from a feature file of FCVID's size (about 9 GB) keeps to a fixed memory (``pytest -m slow``)."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The browser that the tests of the page run in. As a command: find it, or install it where that is possible."""
+"""The browser that the tests of the page run in; as a command, this file finds it or installs it where it can."""
 
 import os
 import shutil

@@ -1,3 +1,5 @@
+"""The gradient loop: seeds, checkpoints, exact resume, schedules, budgets."""
+
 import numpy as np
 import pytest
 import torch

@@ -5,13 +5,14 @@ import math
 import pytest
 
 from benchmark.records.expected import ExpectedCell
+from reports import page
 from reports.drawing import style
 from reports.matrix.grouping import build
 from reports.matrix.holes import holes
 from reports.matrix.rows import NO_RECORD
 from reports.scores.tables import mean, table
-from tests.reports.test_page import Page, built, page, rows_of, shown
 from tests.support.fakes import make, metrics, store
+from tests.support.pages import Page, built, rows_of, shown
 
 
 @pytest.fixture(autouse=True)
