@@ -22,7 +22,11 @@ TRAINED = [name for name in registry.methods() if registry.load_method(name).tra
 def measure(method):
     train, queries, train_labels, query_labels = data()
     codes = encode_split(method, queries), encode_split(method, train)
-    return {name: found.metrics for name, found in evaluate(*codes, query_labels, train_labels, PRESETS).items()}
+    results = evaluate(*codes, query_labels, train_labels, PRESETS)
+    return {
+        name: {key: value for key, value in result.metrics.items() if key.startswith("map")}
+        for name, result in results.items()
+    }
 
 
 def fitted(name, watch, folder, checkpoint=None):
