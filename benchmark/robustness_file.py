@@ -22,7 +22,7 @@ FILE, QUERIES = "robustness.json", "robustness.npz"
 RECIPE = 1
 """Raised whenever the same seed would give other perturbed queries."""
 SEED = 0
-"""Of the perturbations (our choice). No cell's seed enters, so that cells of all seeds are measured on the same queries."""
+"""Of the perturbations (our choice). No cell's seed enters: cells of all seeds are measured on the same queries."""
 GRID: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
         "drop": (0.25, 0.5, 0.75, 0.9),
