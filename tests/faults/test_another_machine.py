@@ -107,7 +107,20 @@ def test_figures_do_not_follow_a_users_settings(root, stored_cells, tmp_path):
                                                                        "PYTHONCOERCECLOCALE": "0"}])  # fmt: skip
 def test_terminals_that_know_ascii_alone(root, tmp_path, cache_root, variables):
     folder = make_dataset(tmp_path / "plain")
-    words = ["run", "--methods", "lsh", "--datasets", folder, "--bits", 16, "--seeds", 0, 1, "--results", tmp_path / "r"]
+    words = [
+        "run",
+        "--methods",
+        "lsh",
+        "--datasets",
+        folder,
+        "--bits",
+        16,
+        "--seeds",
+        0,
+        1,
+        "--results",
+        tmp_path / "r",
+    ]
     for command_words in (words, ["status", "--results", tmp_path / "r"], ["list", "methods", "--verbose"]):
         done = command(root, command_words, VIDEO_HASHING_CACHE=str(cache_root), **variables)
         assert done.returncode == 0, done.stderr[-800:]

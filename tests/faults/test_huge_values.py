@@ -1,4 +1,4 @@
-"""Values whose sums do not fit float32 are refused with their range, or give the numbers of the same values made smaller."""
+"""Values whose sums do not fit float32 are refused with their range, or give the numbers of smaller ones."""
 
 import h5py
 import pytest

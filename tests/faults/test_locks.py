@@ -30,9 +30,7 @@ def writer():
     started = []
 
     def start(*words):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, *map(str, words)], stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen([sys.executable, "-c", WRITER, *map(str, words)], stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout.readline() == "open\n"
         return process
