@@ -80,7 +80,7 @@ def outcomes(checkout, tmp_path_factory, stored_cells):
         "run own": ["run", "--methods", "lsh", "--datasets", "own"],
         "run hidden": ["run", "--methods", ".hidden", "--datasets", folder],
     }
-    words = [[str(word) for word in entry] + (["--cache", str(work / "cache")] if "run" == entry[0] else [])
+    words = [[str(word) for word in entry] + (["--cache", str(work / "cache")] if entry[0] == "run" else [])
              for entry in lists.values()]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(checkout), json.dumps(words)], capture_output=True, text=True, timeout=400,
