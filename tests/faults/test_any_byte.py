@@ -35,7 +35,7 @@ from tests.support.fault_inputs import (
 from tests.support.mutations import call, fields, mutations
 
 N, BITS = 40, 16
-SHORT, LONG = 30, 400
+SHORT, LONG = 20, 400
 COMMON = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "print_blob": False}
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 
 import h5py
@@ -167,14 +168,15 @@ def test_packed_codes_get_a_hint(call, files, pack):
     assert "packed" in sentence and "bits" in sentence
 
 
-PAGE = ("codes.npz", "queries.npz", "model.pt", "record.json", "robustness.json", "robustness.npz")
+QUICK = [("codes.npz", "flipped"), ("queries.npz", "huge"), ("robustness.npz", "flipped"), ("labels.npz", "huge")]
+NAMES = ("codes.npz", "queries.npz", "model.pt", "record.json", "robustness.json", "robustness.npz", "labels.npz")
+ALL = [(name, how) for name in (*NAMES, "dataset.json") for how in ("flipped", "cut", "huge", "empty")]
 
 
-@pytest.mark.parametrize("name", [*PAGE, "labels.npz", "dataset.json"])
-@pytest.mark.parametrize("how", ["flipped", "cut", "huge", "empty"])
+@pytest.mark.parametrize(
+    ("name", "how"), QUICK + [pytest.param(*pair, marks=pytest.mark.slow) for pair in ALL if pair not in QUICK]
+)
 def test_no_file_takes_the_page(bench, stored_cells, name, how):
-    import shutil
-
     shutil.copytree(stored_cells, bench.results)
     for path in bench.results.rglob(name):
         data = path.read_bytes()
