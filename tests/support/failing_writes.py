@@ -114,7 +114,7 @@ def failing(faults: Faults) -> Iterator[Faults]:
         real_fsync(handle)
 
     def saved(value: Any, path: Any, *rest: Any, **more: Any) -> None:
-        faults.meet("torch.save", getattr(path, "name", path))
+        faults.meet("torch.save", path if isinstance(path, str | os.PathLike) else getattr(path, "name", ""))
         real_save(value, path, *rest, **more)
 
     def hdf5(self: Any, name: Any, mode: str = "r", *rest: Any, **more: Any) -> None:
