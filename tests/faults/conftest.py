@@ -26,7 +26,7 @@ def call(capfd, monkeypatch, tmp_path, cache_root):
             pytest.fail(f"{' '.join(words)[:300]}\n{traceback.format_exc()[-1500:]}")
         printed = capfd.readouterr()
         assert "Traceback" not in printed.out + printed.err
-        return Outcome(words, code, printed.out, printed.err)
+        return Outcome(words, code, printed.out, printed.err, str(tmp_path))
 
     return run
 

@@ -120,17 +120,21 @@ def damage_chunk(path: Path, start: float = 0.5, length: int = 64, seed: int = 0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one command did: its exit code and what it printed."""
+    """What one command did: its exit code and what it printed.
+
+    ``hidden`` is the test's own folder, whose name tells what is tested: it is taken out of what tests search.
+    """
 
     words: tuple[str, ...]
     code: int
     out: str
     err: str
+    hidden: str = ""
 
     @property
     def text(self) -> str:
-        """Return all that was printed."""
-        return self.out + self.err
+        """Return all that was printed, without the name of the test's folder."""
+        return self._bare(self.out + self.err)
 
     def sentence(self) -> str:
         """Return the one sentence of a refusal, checked for its form."""
@@ -138,7 +142,10 @@ class Outcome:
         lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1, (self.words, self.err[-600:])
         assert len(lines[0]) <= LONGEST, (len(lines[0]), lines[0][:LONGEST])
-        return lines[0]
+        return self._bare(lines[0])
+
+    def _bare(self, text: str) -> str:
+        return text.replace(self.hidden, "ROOT") if self.hidden else text
 
     def done(self) -> Outcome:
         """Return itself where the command succeeded."""
