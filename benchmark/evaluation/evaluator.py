@@ -47,7 +47,7 @@ def evaluate(
     ``ks`` may exceed the database: then the whole ranking is what the top K holds. ``self_retrieval`` says
     that the queries are the database, row for row; only then does ``Protocol.self_match`` matter. ``altered``
     says that they are altered copies of it: their codes may differ, and an excluded self-match is the intact
-    copy. See ``Result`` for the metrics. Codes with zeros take one pass per interpretation of zeros, all others a single
+    copy. See ``Result`` for the metrics. Codes with zeros take one pass per way of reading zeros, all others a single
     pass. ``device`` ranks on a torch device in place of the compiled kernels; the numbers are the same.
 
     Raises BadInput when bits, numbers of rows, labels or ``ks`` do not fit together.
