@@ -67,7 +67,7 @@ def run(job: Job) -> int:
             continue
         number += 1
         failed += done.status == "failed"
-        print(summary.cell_line(number, len(job.cells), cell, done, kept=ready is not None), flush=True)
+        print(summary.cell_line(number, len(job.cells), cell, done, earlier=ready is not None), flush=True)
     return failed
 
 

@@ -99,6 +99,6 @@ def states(results: Path) -> list[StatusRow]:
     """Return the state of every cell folder under a results root, in path order."""
     rows = []
     for folder in store.cell_folders(results):
-        found = state_of(folder)
-        rows.append(StatusRow(found.state, str(folder.relative_to(results)), found.detail))
+        cell_state = state_of(folder)
+        rows.append(StatusRow(cell_state.state, str(folder.relative_to(results)), cell_state.detail))
     return rows

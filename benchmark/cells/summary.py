@@ -19,15 +19,15 @@ COLUMNS = ("map@5", "map@20", "map@40", "map@60", "map@80", "map@100")
 PRESET = FIELD
 
 
-def cell_line(number: int, total: int, cell: Cell, done: record.Record, kept: bool) -> str:
-    """Return one line for a finished cell."""
+def cell_line(number: int, total: int, cell: Cell, done: record.Record, earlier: bool) -> str:
+    """Return one line for a finished cell; ``earlier`` means that an earlier run made its record."""
     head = f"[{number:>{len(str(total))}}/{total}] {cell.label()}"
     if done.failure is not None:
         return f"{head}: FAILED in {done.failure.phase}: {done.failure.message}"
     metrics = done.metrics[PRESET].metrics
     scores = "  ".join(f"mAP@{k} {metrics[f'map@{k}']:.4f}" for k in (5, 20, 100))
     remarks = "".join(f"  {remark}" for remark in record.remarks(done) if not remark.startswith("subset"))
-    if kept:
+    if earlier:
         return f"{head}: {scores}{remarks}  (kept, made {done.finished})"
     timing = done.timing
     subset = "  subset" if done.data and done.data.subset else ""
@@ -56,8 +56,8 @@ def show(cells: Sequence[Cell], results: Path) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset, drawn in {cell.dataset.name: cell.dataset.drawn for cell in cells}.items():
-        part = "" if drawn is None else f", subset of {drawn} training videos"
+    for dataset, subset in {cell.dataset.name: cell.dataset.drawn for cell in cells}.items():
+        part = "" if subset is None else f", subset of {subset} training videos"
         table = Table(
             box=box.SIMPLE, title=f"{dataset}{part}: mAP, field protocol (AP divided by K, ties by database row)"
         )

@@ -117,8 +117,8 @@ def _codes(path: Path, values: Any, key: str | None) -> Codes:
     values = values.astype(np.int8) if values.dtype.kind == "b" else values
     wrong = (values != 1) & (values != -1) & (values != 0)
     if wrong.any():
-        found = _first(values, wrong)
-        raise BadInput("codes hold another value", file=path, key=key, expected="-1, 0 and +1 only", found=found)
+        value = _first(values, wrong)
+        raise BadInput("codes hold another value", file=path, key=key, expected="-1, 0 and +1 only", found=value)
     return pack(values) if (values == -1).any() else pack(np.where(values == 1, np.int8(1), np.int8(-1)))
 
 
@@ -139,11 +139,9 @@ def _packed(path: Path, arrays: Mapping[str, np.ndarray]) -> Codes:
         if words_of is None:
             continue
         if words_of.dtype != np.uint64 or words_of.ndim != 2 or words_of.shape[1] != words or not len(words_of):
-            expected, found = (
-                f"(n, {words}) uint64 for {codes.bits} bits",
-                f"{words_of.shape} {words_of.dtype}",
-            )
-            raise BadInput("not packed codes", file=path, key=key, expected=expected, found=found)
+            expected = f"(n, {words}) uint64 for {codes.bits} bits"
+            form = f"{words_of.shape} {words_of.dtype}"
+            raise BadInput("not packed codes", file=path, key=key, expected=expected, found=form)
         if len(words_of) != codes.n or (words_of & ~full_mask(codes)).any():
             raise BadInput(f"bits are set beyond the {codes.bits} of a code, or rows are missing", file=path, key=key)
     mask = arrays.get("nonzero")

@@ -156,7 +156,7 @@ def run(cells: Sequence[TrainedCell], roots: Roots, device: str, again: bool) ->
             print(f"{head}: NOT MEASURED: {error}", flush=True)
             continue
         measured.append((cell.record, outcome))
-        print(f"{head}: {summary.line(outcome, kept=stored is not None)}", flush=True)
+        print(f"{head}: {summary.line(outcome, earlier=stored is not None)}", flush=True)
     summary.show(measured)
     return failed
 

@@ -24,14 +24,17 @@ def label(item: Record) -> str:
     return f"{name} on {identity.dataset}, {identity.bits} bits, seed {identity.seed}{lowered}"
 
 
-def line(outcome: Robustness, kept: bool) -> str:
-    """Return clean mAP and the loss, with its interval over queries, at the strengths that tables show."""
+def line(outcome: Robustness, earlier: bool) -> str:
+    """Return clean mAP and the loss, with its interval over queries, at the strengths that tables show.
+
+    ``earlier`` means that an earlier call measured it.
+    """
     parts = [f"mAP@{CUT} {outcome.clean[PRESET][KEY]:.4f}, loses"]
     for item in outcome.perturbed:
         if REFERENCE[item.perturbation] == item.strength:
             loss = item.loss[PRESET]
             parts.append(f" {item.perturbation} {item.strength:g}: {loss.mean:.4f} [{loss.low:.4f}, {loss.high:.4f}]")
-    if kept:
+    if earlier:
         return " ".join(parts) + f"  (kept, made {outcome.finished})"
     return " ".join(parts) + f"  {sum(outcome.timing.values()):.1f} s"
 

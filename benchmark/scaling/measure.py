@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PHASES = ("prepare", "training", "encode", "evaluate")
 AT_LEAST = 0.5
-"""Seconds over which evaluations are repeated, as one may take milliseconds (ours)."""
+"""Seconds over which evaluations are repeated, as one may take milliseconds (our choice)."""
 
 
 def in_own_process(task: Task) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.records.robustness import CUT
 from reports.context import InlineFigure, PageContext
 from reports.drawing import style, table_formats
-from reports.drawing.table_formats import Entry, Line
+from reports.drawing.table_formats import TableEntry, TableLine
 from reports.matrix.rows import Group
 from reports.robustness import figure, losses
 from reports.robustness.losses import LossLine, LossTable
@@ -91,10 +91,10 @@ def _heads(table: LossTable) -> list[str]:
     return [f"mAP@{CUT}", *table.heads]
 
 
-def _lines(table: LossTable) -> list[Line]:
+def _lines(table: LossTable) -> list[TableLine]:
     """Return the rows for files; one without numbers has a note."""
     lines = []
     for row in table.rows:
-        entries = [Entry(cell.text, cell.deviation) for cell in (row.clean, *row.cells) if cell]
-        lines.append(Line(row.label, row.bits, entries, note="not run"))
+        entries = [TableEntry(cell.text, cell.deviation) for cell in (row.clean, *row.cells) if cell]
+        lines.append(TableLine(row.label, row.bits, entries, note="not run"))
     return lines
