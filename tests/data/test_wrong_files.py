@@ -49,7 +49,7 @@ def query_labels(values: np.ndarray):
 
 MISTAKES = {
     "no dataset.toml": (lambda f: (f / "dataset.toml").unlink(), "{f}: no dataset.toml in the folder; write one"),
-    "bad TOML": (edit("[query]", "[query"), "{f}/dataset.toml: is not valid TOML (Expected ']'"),
+    "bad TOML": (edit("[query]", "[query"), "{f}/dataset.toml: is not readable TOML (Expected ']'"),
     "unknown table": (
         edit("[query]", "[querry]"),
         "{f}/dataset.toml: key 'querry': unknown key; did you mean 'query'?",
