@@ -17,6 +17,10 @@ from benchmark.files.labels import mixed_kinds, read_labels
 
 File = str | Path
 
+_UNPACK = (
+    "if these are packed bits: np.unpackbits(codes.view(np.uint8), axis=1), or an .npz with packed (uint64) and bits"
+)
+
 
 def load_codes(path: File) -> Codes:
     """Read codes from ``.npy``, or ``.npz`` with ``codes``, or with ``packed``, ``bits`` (and ``nonzero``: preferred).
@@ -120,6 +124,7 @@ def _codes(path: Path, values: Any, key: str | None) -> Codes:
             key=key,
             expected="-1, 0 and +1 only",
             found=_first(values, wrong),
+            next_step=_UNPACK if values.dtype.kind in "iu" else None,
         )
     return pack(values) if (values == -1).any() else pack(np.where(values == 1, np.int8(1), np.int8(-1)))
 
