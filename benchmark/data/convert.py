@@ -33,7 +33,7 @@ from benchmark.files.arrays import save_array
 from benchmark.files.atomic import replacing, sweep, writing_to
 from benchmark.files.lock import Busy, locked
 from benchmark.files.pictures import ENDINGS
-from benchmark.interfaces.dataset import SPLITS, Dataset, numbered_classes
+from benchmark.interfaces.dataset import SPLITS, Dataset, NoLabels, numbered_classes
 from benchmark.interfaces.videos import Videos
 from benchmark.progress import Progress
 
@@ -211,7 +211,7 @@ def _write_labels(out: Path, dataset: Dataset) -> dict[str, np.ndarray]:
     labels = {name: dataset.labels(name) for name in ("database", "query")}
     try:
         labels["train"] = dataset.labels("train")
-    except BadInput:
+    except NoLabels:
         (out / "train.npy").unlink(missing_ok=True)
     for name, table in labels.items():
         save_array(out / f"{name}.npy", table)

@@ -25,8 +25,8 @@ In place of a table, ``database = "train"`` and ``query = "database"`` (self-ret
 from __future__ import annotations
 
 import json
+import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,7 @@ from benchmark.errors import BadInput, nearest
 from benchmark.evaluation.protocol import Denominator, SelfMatch, Ties, Zeros
 from benchmark.files.atomic import write_text
 from benchmark.files.pictures import check_place
+from benchmark.files.toml import read_toml
 
 FILE = "dataset.toml"
 """The file's name in the folder of the dataset."""
@@ -122,13 +123,10 @@ class Declaration(_Closed):
 def read_declaration(folder: Path) -> Declaration:
     """Read ``dataset.toml`` of a folder; raises BadInput that names the file and the key."""
     path = folder / FILE
+    if not os.path.lexists(path):
+        raise BadInput(f"no {FILE} in the folder", file=folder, next_step="write one; the README shows how")
     try:
-        with open(path, "rb") as stream:
-            declaration = Declaration.model_validate(tomllib.load(stream))
-    except FileNotFoundError as error:
-        raise BadInput(f"no {FILE} in the folder", file=folder, next_step="write one; the README shows how") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"is not valid TOML ({error})", file=path, next_step="correct that line") from error
+        declaration = Declaration.model_validate(read_toml(path))
     except ValidationError as error:
         raise _sentence(path, error) from error
     _check(path, declaration)
