@@ -26,8 +26,7 @@ from typing import ClassVar
 
 import h5py
 import numpy as np
-from rich.console import Console
-from rich.progress import track
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.files.atomic import replacing
@@ -35,6 +34,7 @@ from benchmark.files.lock import locked
 from benchmark.interfaces.dataset import SPLITS, Dataset, check_split, multi_hot
 from benchmark.interfaces.videos import FrameShape, Videos
 from benchmark.paths import Roots
+from benchmark.progress import Progress
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE
 from datasets.parts.rendering import LEVELS, digit_images, draw_video
@@ -123,33 +123,35 @@ def _build_split(split: str, features: Path, pixels: Path) -> None:
         replacing(pixels) as pixels_file,
         h5py.File(features_file, "w") as features_out,
         h5py.File(pixels_file, "w") as pixels_out,
+        Progress(f"building the {split} split of moving_digits (once)", total=n) as progress,
     ):
         values = features_out.create_dataset("feats", (n, FRAMES, DIM), np.float16)
         frames = pixels_out.create_dataset(
             "pixels", (n, FRAMES, SIZE, SIZE), np.uint8, chunks=(1, FRAMES, SIZE, SIZE), compression="gzip"
         )
-        blocks = track(
-            _blocks(split, n),
-            f"building the {split} split of moving_digits (once)",
-            total=-(-n // _BLOCK),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        for rows, levels, computed in blocks:
+        for rows, levels, computed in _blocks(split, n):
             frames[rows[0] : rows[-1] + 1] = levels
             values[rows[0] : rows[-1] + 1] = computed
+            progress.advance(len(rows))
 
 
 def _blocks(split: str, n: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield rows, pixels and features in order; one block per core, which beats all cores on one block."""
+    """Yield rows, pixels and features in order; one block per core, which beats all cores on one block.
+
+    torch.set_num_threads would limit the threads of the whole process and for good: OpenMP's limit is that of the
+    calling thread, and ends with its block.
+    """
     import torch
 
     def block(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = np.arange(start, min(start + _BLOCK, n))
         levels = draw(split, rows)
-        return rows, levels, frame_features(levels.reshape(-1, SIZE, SIZE)).reshape(len(rows), FRAMES, DIM)
+        torch.get_num_threads()  # when first asked in a thread, torch sets that thread's number: not inside the limit
+        with threadpool_limits(limits=1, user_api="openmp"):
+            features = frame_features(levels.reshape(-1, SIZE, SIZE))
+        return rows, levels, features.reshape(len(rows), FRAMES, DIM)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(block, range(0, n, _BLOCK))
 
 

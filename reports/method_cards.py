@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.records.record import Record
 from reports.context import InlineFigure, PageContext
 from reports.drawing import canvas, style
 from reports.drawing.canvas import Drawing
+from reports.drawing.plotting import Figure, Line2D
 from reports.matrix.rows import Group, Row
 from reports.scores.tables import mean
 
@@ -111,7 +109,7 @@ def draw(group: Group, row: Row) -> Drawing | None:
         return None
     name = style.slug(group.slug, row.slug, "losses")
     lines = -(-len(terms) // ACROSS)
-    with rc_context({**canvas.SETTINGS, "svg.hashsalt": name}):
+    with canvas.figure_settings(name):
         figure = Figure(figsize=(PANEL * ACROSS, HEIGHT * lines + 0.2))
         axes = np.atleast_1d(figure.subplots(lines, ACROSS, squeeze=False)).ravel()
         for place, axis in enumerate(axes):

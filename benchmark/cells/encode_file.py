@@ -18,6 +18,7 @@ from benchmark.files.arrays import save_arrays
 from benchmark.progress import Progress
 
 
+@machine.configured()
 def encode_file(
     method: str,
     checkpoint: Path,
@@ -34,7 +35,6 @@ def encode_file(
     ``method`` and ``settings`` are as on the command line, ``KEY=VALUE`` with or without the method before the key.
     ``out`` holds ``codes``, (n, bits) int8 of +1 and -1, ``packed`` and ``bits``. Raises BadInput on a mistake.
     """
-    machine.set_up()
     choice = choose_method(method)
     if out.suffix != ".npz":
         raise BadInput("codes are written as .npz", file=out, next_step="give --out a name that ends in .npz")

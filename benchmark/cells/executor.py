@@ -41,9 +41,9 @@ def show_plan(job: Job) -> None:
         print(f"{state:<12} {cell.label()}" + (f" ({cell.skip})" if cell.skip else ""))
 
 
+@machine.configured()
 def run(job: Job) -> int:
     """Run what is not done, print one line per cell, and return how many cells failed."""
-    machine.set_up()
     warm_up()
     settings = Settings(job.results, job.cache, machine.choose_device(job.device), job.command)
     failed, busy, number = 0, list[Cell](), 0

@@ -76,19 +76,21 @@ def call(args: argparse.Namespace) -> int:
     from benchmark.extraction import job
     from benchmark.extraction.backbones import open_backbone
     from benchmark.extraction.pipeline import ClipRecipe
+    from benchmark.progress import Progress
 
     plan = job.make_plan(args.videos, args.out, args.labels, args.splits, args.groups, args.query_share, args.seed)
     for note in plan.notes:
         print(note)
-    machine.set_up()
     device = machine.choose_device(args.device)
-    backbone = open_backbone(args.backbone, device, args.precision)
     recipe = ClipRecipe(
         frames=args.frames, views=args.views, allow_partial=args.allow_partial, thumbnails=not args.no_thumbnails,
         batch=args.batch, workers=args.workers or _workers(device),
     )  # fmt: skip
     views = _views() if args.views > 1 else None
-    report = job.run(plan, args.out, backbone, views, recipe, args.seed, args.dtype)
+    with machine.configured():
+        with Progress(f"opening the backbone {args.backbone}"):
+            backbone = open_backbone(args.backbone, device, args.precision)
+        report = job.run(plan, args.out, backbone, views, recipe, args.seed, args.dtype)
     _show(report, recipe)
     classes = len(plan.labels.classes)
     if report.missing:

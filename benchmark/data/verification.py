@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from benchmark.data.feature_file import FeatureFile
 from benchmark.errors import BadInput
 from benchmark.files import atomic
-
-PATIENCE = 2.0
-"""Seconds after which a pass shows its progress (our choice)."""
+from benchmark.progress import Progress
 
 
 def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
@@ -62,11 +55,11 @@ def _remembered(outcome: Path, identity: dict[str, Any]) -> str | None:
 def _pass(file: FeatureFile) -> str:
     n, views, frames, dim = file.layout.shape
     digest = hashlib.blake2b(f"{(n, views, frames, dim)} {file.layout.dtype.name}".encode(), digest_size=16)
-    with _progress(file.path.name, n) as advance:
+    with Progress(f"checking {file.path.name}", total=n) as progress:
         for start, values in file.blocks():
             _check(file, start, values)
             digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
-            advance(start + len(values))
+            progress.advance(len(values))
     return digest.hexdigest()
 
 
@@ -93,23 +86,3 @@ def _all_finite(values: np.ndarray) -> bool:
         return not ((values.view(np.uint16) & exponent) == exponent).any()
     with np.errstate(over="ignore"):
         return bool(np.isfinite(values.astype(np.float32, copy=False)).all())
-
-
-@contextmanager
-def _progress(name: str, total: int) -> Iterator[Any]:
-    began, bar, task = time.monotonic(), None, None
-
-    def advance(done: int) -> None:
-        nonlocal bar, task
-        if bar is None and time.monotonic() - began > PATIENCE:
-            bar = Progress(console=Console(stderr=True), transient=True)
-            task = bar.add_task(f"checking {name}", total=total)
-            bar.start()
-        if bar is not None and task is not None:
-            bar.update(task, completed=done)
-
-    try:
-        yield advance
-    finally:
-        if bar is not None:
-            bar.stop()

@@ -122,10 +122,11 @@ def describe_methods(count: bool = False) -> list[MethodCard | Unavailable]:
 
     A method that cannot be loaded is returned with its reason.
     """
-    return [_describe_method(name, count) for name in registry.methods()]
+    return [describe_method(name, count) for name in registry.methods()]
 
 
-def _describe_method(name: str, count: bool) -> MethodCard | Unavailable:
+def describe_method(name: str, count: bool = False) -> MethodCard | Unavailable:
+    """Return the card of one method, as ``describe_methods`` does."""
     try:
         cls = registry.load_method(name)
     except BadInput as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmark.compute.child import ended_together
 from benchmark.data.subset import SubsetDataset
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
@@ -70,10 +70,11 @@ class CheckOutcome:
 def run(tasks: Sequence[CheckTask], machine: Machine, jobs: int) -> Iterator[CheckOutcome]:
     """Run the cells in ``jobs`` new processes and yield outcomes as they come; a cell that fails stops no other."""
     with _environment(machine), ProcessPoolExecutor(jobs, get_context("spawn"), begin, (machine,)) as pool:
-        running: dict[Future[CheckOutcome], CheckTask] = {pool.submit(run_task, task): task for task in tasks}
         try:
-            for done in as_completed(running):
-                yield _answer(done, running[done])
+            with ended_together():
+                running: dict[Future[CheckOutcome], CheckTask] = {pool.submit(run_task, task): task for task in tasks}
+                for done in as_completed(running):
+                    yield _answer(done, running[done])
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -105,10 +106,11 @@ def begin(machine: Machine) -> None:
     """Set up a process for cells."""
     import torch
 
+    from benchmark.compute import child
     from benchmark.compute import machine as this_machine
     from benchmark.evaluation.evaluator import warm_up
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process is interrupted too, and cancels what is left
+    child.begin()
     torch.set_num_threads(machine.threads)
     this_machine.set_up()
     if machine.products == "default":

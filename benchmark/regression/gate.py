@@ -17,6 +17,7 @@ from benchmark.compute import machine
 from benchmark.errors import BadInput
 from benchmark.interfaces.names import FP32
 from benchmark.paths import Roots
+from benchmark.progress import Progress
 from benchmark.records import environment
 from benchmark.regression import baseline, cells, compare, plan, spreads
 from benchmark.regression.baseline import Baseline
@@ -168,10 +169,12 @@ def _run(
     ]
     jobs = min(request.jobs or min(os.cpu_count() or 1, MOST_JOBS), len(tasks))
     outcomes = {}
-    for number, outcome in enumerate(cells.run(_longest_first(tasks), how, jobs), 1):
-        outcomes[outcome.method, outcome.bits] = outcome
-        end = outcome.problem or f"{outcome.seconds:.1f} s"
-        tell(f"[{number}/{len(tasks)}] {outcome.method}, {outcome.bits} bits: {end}")
+    with Progress("check", total=len(tasks), unit="cells") as progress:
+        for number, outcome in enumerate(cells.run(_longest_first(tasks), how, jobs), 1):
+            outcomes[outcome.method, outcome.bits] = outcome
+            end = outcome.problem or f"{outcome.seconds:.1f} s"
+            tell(f"[{number}/{len(tasks)}] {outcome.method}, {outcome.bits} bits: {end}")
+            progress.advance(1)
     return [outcomes[task.place] for task in tasks]
 
 
@@ -209,11 +212,11 @@ def _write(
     return written
 
 
+@machine.configured()
 def _made() -> dict[str, Any]:
     """Return where and when numbers were made, as they are committed."""
     import torch
 
-    machine.choose_products()
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": machine.processor(),

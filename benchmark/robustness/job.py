@@ -136,12 +136,12 @@ def _is_of(record: Record, choice: Choice, exact: bool) -> bool:
     return identity.method == choice.name and (not exact or identity.variant == choice.variant)
 
 
+@machine.configured()
 def run(cells: Sequence[TrainedCell], roots: Roots, device: str, again: bool) -> int:
     """Measure cells one after the other, print a line for each and a table, and return how many could not be.
 
     A cell that was measured is left as it is unless ``again``. A cell that another process has locked is waited for.
     """
-    machine.set_up()
     warm_up()
     torch_device = machine.choose_device(device)
     failed, measured = 0, []

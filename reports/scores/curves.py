@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from benchmark.evaluation.protocol import HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.records.record import Record
 from reports.drawing import style
-from reports.drawing.canvas import SETTINGS, Drawing, frame, legend, legend_height, line, saved, series
+from reports.drawing.canvas import Drawing, figure_settings, frame, legend, legend_height, line, saved, series
+from reports.drawing.plotting import Figure, Line2D, MaxNLocator, NullFormatter
 from reports.matrix.rows import Group, Row
 from reports.scores.tables import Mean, mean
 
@@ -166,7 +163,7 @@ def draw(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) 
     if not lines or (kind in ("map_bits", "learning") and max(len(curve.x) for curve in lines) < 2):
         return None
     name = style.slug(group.slug, preset, at, kind)
-    with rc_context({**SETTINGS, "svg.hashsalt": name}):
+    with figure_settings(name):
         svg, pdf = saved(_figure(lines, kind, at))
     return Drawing(
         name, svg, pdf, _words(group, preset, at, kind, lines), legend_height([curve.label for curve in lines])
