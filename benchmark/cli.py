@@ -7,10 +7,10 @@ import importlib
 import sys
 from collections.abc import Collection, Sequence
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from benchmark import __version__
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, of_system
 
 DESCRIPTION = """Benchmark of self-supervised video hashing: learn short binary codes without labels,
 rank by Hamming distance, and keep a record of how every number was made."""
@@ -46,9 +46,18 @@ VERBS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one short line, however long the argument is that it quotes."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and leave with exit code 2."""
+        sentence = BadInput(message, next_step=f"'{self.prog} --help' shows the usage")
+        self.exit(2, f"error: {sentence}\n")
+
+
 def parser(words: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParser:
     """Return the parser of all verbs; only those that occur among ``words`` have their options."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m benchmark",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -66,8 +75,8 @@ def parser(words: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    args = parser(words).parse_args(words)
     try:
+        args = parser(words).parse_args(words)
         return int(VERBS[args.verb].module().call(args))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
@@ -78,3 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:  # whatever no part of the engine has told in its own words
+        print(f"error: {of_system(error)}", file=sys.stderr)
+        return 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BadInput
+from benchmark.paths import shown
 from benchmark.records.curve import Curve, read_curve
 from benchmark.records.options import RunOptions
 from benchmark.records.record import Identity, Record, options_of
@@ -27,12 +29,17 @@ def run_command(
     """
     method, variant = identity.method, identity.named_variant
     words = [*PROGRAM, "--methods", f"{method}:{variant}" if variant else method]
-    words += ["--datasets", dataset_argument or identity.dataset]
+    words += ["--datasets", _no_option(dataset_argument or identity.dataset)]
     words += ["--bits", *map(str, tuple(bits) or (identity.bits,))]
     words += ["--seeds", *map(str, tuple(seeds) or (identity.seed,))]
     words += options_of(identity, model).words()
     settings = [f"{method}.{key}={value}" for key, value in (identity.settings or {}).items()]
     return shlex.join([*words, *(["--set", *settings] if settings else [])])
+
+
+def first_run(folder: Path) -> str:
+    """Return the command that runs on a dataset folder, as a shell takes it."""
+    return shlex.join([*PROGRAM, "--datasets", shown(folder)])
 
 
 def again(record: Record, dataset_argument: str = "", bits: Iterable[int] = (), seeds: Iterable[int] = ()) -> str:
@@ -69,6 +76,11 @@ def _stored_words(record: Record) -> Mapping[str, Sequence[str]]:
         else:
             after.append(word)
     return flags
+
+
+def _no_option(argument: str) -> str:
+    """Return what names a dataset so that it is not taken for an option: a folder may be called ``-x``."""
+    return f"./{argument}" if argument.startswith("-") else argument
 
 
 def _split(command: str) -> list[str]:
