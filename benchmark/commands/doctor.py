@@ -84,10 +84,13 @@ def _methods() -> bool:
 
 
 def _datasets(args: argparse.Namespace) -> bool:
-    from benchmark.publish.cards import describe_datasets
+    from benchmark.publish.cards import Unavailable, describe_datasets
 
     print("datasets")
     for card in describe_datasets(shared.roots(args)):
+        if isinstance(card, Unavailable):
+            _line(None, card.name, card.reason)
+            continue
         _line(card.present or None, card.name, card.title if card.present else card.reason)
         if card.advice:
             _line(None, "", card.advice)
