@@ -13,7 +13,7 @@ from benchmark.records.curve import Curve, read_curve
 from benchmark.records.options import RunOptions
 from benchmark.records.record import Identity, Record, options_of
 
-PROGRAM = ("python", "-m", "benchmark", "run")
+PROGRAM = ("python", "-m", "benchmark")
 
 
 def run_command(
@@ -28,18 +28,28 @@ def run_command(
     ``dataset_argument`` is what names the dataset on the command line; without one it is the dataset's name.
     """
     method, variant = identity.method, identity.named_variant
-    words = [*PROGRAM, "--methods", f"{method}:{variant}" if variant else method]
-    words += ["--datasets", _no_option(dataset_argument or identity.dataset)]
+    words = ["--methods", f"{method}:{variant}" if variant else method]
+    words += ["--datasets", dataset_word(dataset_argument or identity.dataset)]
     words += ["--bits", *map(str, tuple(bits) or (identity.bits,))]
     words += ["--seeds", *map(str, tuple(seeds) or (identity.seed,))]
     words += options_of(identity, model).words()
     settings = [f"{method}.{key}={value}" for key, value in (identity.settings or {}).items()]
-    return shlex.join([*words, *(["--set", *settings] if settings else [])])
+    return command("run", *words, *(["--set", *settings] if settings else []))
 
 
 def first_run(folder: Path) -> str:
-    """Return the command that runs on a dataset folder, as a shell takes it."""
-    return shlex.join([*PROGRAM, "--datasets", shown(folder)])
+    """Return the command that runs on a dataset folder."""
+    return command("run", "--datasets", shown(folder))
+
+
+def command(verb: str, *words: str) -> str:
+    """Return a command of the suite as a shell takes it."""
+    return shlex.join([*PROGRAM, verb, *words])
+
+
+def dataset_word(argument: str) -> str:
+    """Return what names a dataset so that it is not taken for an option: a folder may be called ``-x``."""
+    return f"./{argument}" if argument.startswith("-") else argument
 
 
 def again(record: Record, dataset_argument: str = "", bits: Iterable[int] = (), seeds: Iterable[int] = ()) -> str:
@@ -76,11 +86,6 @@ def _stored_words(record: Record) -> Mapping[str, Sequence[str]]:
         else:
             after.append(word)
     return flags
-
-
-def _no_option(argument: str) -> str:
-    """Return what names a dataset so that it is not taken for an option: a folder may be called ``-x``."""
-    return f"./{argument}" if argument.startswith("-") else argument
 
 
 def _split(command: str) -> list[str]:
