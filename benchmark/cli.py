@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from benchmark import __version__
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, of_system
 from benchmark.progress import Progress
 
 DESCRIPTION = """Benchmark of self-supervised video hashing: learn short binary codes without labels,
@@ -57,9 +57,18 @@ VERBS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one short line, however long the argument is that it quotes."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and leave with exit code 2."""
+        sentence = BadInput(message, next_step=f"'{self.prog} --help' shows the usage")
+        self.exit(2, f"error: {sentence}\n")
+
+
 def parser(words: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParser:
     """Return the parser of all verbs; only those that occur among ``words`` have their options."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m benchmark",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -98,6 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             sys.stderr.close()
             return 1
+        except OSError as error:  # whatever no part of the engine has told in its own words
+            print(f"error: {of_system(error)}", file=sys.stderr)
+            return 2
 
 
 @contextmanager

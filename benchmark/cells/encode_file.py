@@ -15,6 +15,7 @@ from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import save_arrays
+from benchmark.files.atomic import check_writable
 from benchmark.progress import Progress
 
 
@@ -38,6 +39,7 @@ def encode_file(
     choice = choose_method(method)
     if out.suffix != ".npz":
         raise BadInput("codes are written as .npz", file=out, next_step="give --out a name that ends in .npz")
+    check_writable(out)
     own = read_settings([_with_method(choice.name, pair) for pair in settings]).get(choice.name, {})
     videos = ShardedVideos.open([features], key, cache)
     model = restore(choice, checkpoint, videos.shape, own, machine.choose_device(device))

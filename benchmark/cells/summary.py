@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.cells.cell import Cell
+from benchmark.errors import LONGEST, one_line, shortened
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.records import record, store
@@ -23,7 +24,7 @@ def cell_line(number: int, total: int, cell: Cell, done: record.Record, earlier:
     """Return one line for a finished cell; ``earlier`` means that an earlier run made its record."""
     head = f"[{number:>{len(str(total))}}/{total}] {cell.label()}"
     if done.failure is not None:
-        return f"{head}: FAILED in {done.failure.phase}: {done.failure.message}"
+        return f"{head}: FAILED in {done.failure.phase}: {shortened(one_line(done.failure.message), LONGEST)}"
     metrics = done.metrics[PRESET].metrics
     scores = "  ".join(f"mAP@{k} {metrics[f'map@{k}']:.4f}" for k in (5, 20, 100))
     remarks = "".join(f"  {remark}" for remark in record.remarks(done) if not remark.startswith("subset"))
@@ -40,6 +41,11 @@ def cell_line(number: int, total: int, cell: Cell, done: record.Record, earlier:
 def skip_line(number: int, total: int, cell: Cell) -> str:
     """Return one line for a cell that cannot run."""
     return f"[{number:>{len(str(total))}}/{total}] {cell.label()}: not run, {cell.skip}"
+
+
+def unwritable_line(number: int, total: int, cell: Cell, error: Exception) -> str:
+    """Return one line for a cell that has no record of its failure, as its folder cannot be written."""
+    return f"[{number:>{len(str(total))}}/{total}] {cell.label()}: FAILED: {error}"
 
 
 def epochs_text(done: record.Record) -> str:

@@ -90,7 +90,12 @@ def _print_method(card: MethodCard | Unavailable) -> None:
         print(f"{'':<14} {setting.key} = {setting.default}: {setting.description}")
 
 
-def _print_dataset(card: DatasetCard) -> None:
+def _print_dataset(card: DatasetCard | Unavailable) -> None:
+    from benchmark.publish.cards import Unavailable
+
+    if isinstance(card, Unavailable):
+        print(f"{card.name:<14} unavailable: {card.reason}")
+        return
     mark = "present" if card.present else "absent"
     print(f"{card.name:<14} {mark:<8} {card.title}")
     print(f"{'':<14} {'':<8} {card.source if card.present else card.reason}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.errors import BadInput, nearest
 from benchmark.files.toml import read_toml
+from benchmark.paths import path_of
 from benchmark.records.option import Option
 from benchmark.records.options import RunOptions
 
@@ -69,7 +70,7 @@ def fill_from_toml(args: argparse.Namespace, model: type[RunOptions] = RunOption
             raise BadInput(f"is unknown; {nearest(key, [*options, 'set'])}", file=args.config, key=key)
         checked = _checked(args.config, options[key], value)
         if getattr(args, key) is None:
-            setattr(args, key, Path(checked) if options[key] in FOLDERS else checked)
+            setattr(args, key, path_of(checked) if options[key] in FOLDERS else checked)
     args.set = [*_pairs(args.config, settings), *(args.set or [])]
 
 

@@ -7,6 +7,7 @@ unfinished folder does not open. The same conversion, called again, keeps the sp
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +26,9 @@ from benchmark.data.dataset_toml import (
     ProtocolTable,
     SplitTable,
     declared_name,
-    toml_value,
     write_declaration,
 )
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, one_line
 from benchmark.files.arrays import save_array
 from benchmark.files.atomic import replacing, sweep, writing_to
 from benchmark.files.lock import Busy, locked
@@ -87,7 +87,7 @@ def convert(
             report(_split(out, name, owners[name], splits[name], types[owners[name]], finished, progress))
         labels = _write_labels(out, dataset)
         _copy_previews(out, dataset, splits)
-        made_by = f"convert --dataset {toml_value(argument)} --dtype {dtype}"
+        made_by = one_line(shlex.join(["convert", "--dataset", argument, "--dtype", dtype]))
         write_declaration(out, _declaration(dataset, owners, labels), made_by)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def write(folder: Path, record: Record) -> None:
     name = RECORD if record.status == "done" else FAILURE
     write_json(folder / name, record.model_dump(mode="json"))
     if record.status == "done":
-        (folder / FAILURE).unlink(missing_ok=True)
+        with suppress(OSError):  # it does not count beside a record
+            (folder / FAILURE).unlink(missing_ok=True)
 
 
 def read(path: Path) -> Record | Damaged:

@@ -148,10 +148,14 @@ def run(cells: Sequence[TrainedCell], roots: Roots, device: str, again: bool) ->
     for number, cell in enumerate(cells, 1):
         head = f"[{number:>{len(str(len(cells)))}}/{len(cells)}] {summary.label(cell.record)}"
         try:
-            with locked(cell.folder / LOCK, wait=True):
-                stored = None if again else _stored(cell)
-                outcome = stored or _measure(cell, roots, torch_device, head)
-        except (BadInput, TrainingDiverged) as error:
+            stored = None if again else _stored(cell)
+            if stored is None:
+                with locked(cell.folder / LOCK, wait=True):
+                    stored = None if again else _stored(cell)  # another process may have measured it since
+                    outcome = stored or _measure(cell, roots, torch_device, head)
+            else:
+                outcome = stored
+        except (BadInput, TrainingDiverged, OSError) as error:
             failed += 1
             print(f"{head}: NOT MEASURED: {error}", flush=True)
             continue

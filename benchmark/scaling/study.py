@@ -12,6 +12,7 @@ from benchmark.catalogue.choice import Choice, choose_method, read_settings
 from benchmark.cells import plan
 from benchmark.compute import machine
 from benchmark.errors import BadInput, nearest
+from benchmark.files.atomic import check_writable
 from benchmark.paths import Roots
 from benchmark.progress import Progress
 from benchmark.scaling import laws, measure, store, table
@@ -59,6 +60,7 @@ def run(request: StudyRequest, tell: Tell) -> Study:
     """
     tasks = plan_tasks(request)
     out = request.out
+    check_writable(out / store.JSON)
     stored = {store.key_of(entry["identity"]): entry for entry in store.load(out)}
     failed = 0
     for task in tasks:
