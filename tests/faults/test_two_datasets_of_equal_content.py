@@ -79,7 +79,8 @@ def twin(name, title):
 def test_twins_of_one_title_have_their_own_labels_and_anchors(names):
     groups = build([twin(name, "Same title") for name in names])
     assert [len(row.records) for group in groups for row in group.rows] == [1, 1]
-    for words in zip(*((group.label, group.slug, group.anchor(group.rows[0].records[0])) for group in groups)):
+    called = [(group.label, group.slug, group.anchor(group.rows[0].records[0])) for group in groups]
+    for words in zip(*called, strict=True):
         assert len(set(words)) == 2
 
 
