@@ -27,7 +27,7 @@ PANEL, HEIGHT, ACROSS = 1.75, 1.5, 4
 
 @dataclass(frozen=True)
 class ArticleCell:
-    """mAP of a row at one code length: mean over ``n`` seeds, and the key of the first record behind it."""
+    """mAP of a row at one code length: mean over ``n`` seeds, and the id on the page of the first record behind it."""
 
     bits: int
     text: str
@@ -99,7 +99,7 @@ def _cell(group: Group, row: Row, bits: int) -> ArticleCell:
         return ArticleCell(bits, "not run", 0, "", stale=False)
     quality = mean(done, FIELD, style.metric_key("map", HEADLINE_K))
     text = f"{style.rounded(quality.mean)} {style.plus_minus(quality.deviation)}".strip()
-    return ArticleCell(bits, text, len(done), done[0].key, any(record.key in group.stale for record in done))
+    return ArticleCell(bits, text, len(done), group.anchor(done[0]), any(record.key in group.stale for record in done))
 
 
 def draw(group: Group, row: Row) -> Drawing | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +62,13 @@ def show(cells: Sequence[Cell], results: Path) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset, subset in {cell.dataset.name: cell.dataset.drawn for cell in cells}.items():
+    by_data: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_data[cell.dataset.name, cell.dataset.fingerprint].append(cell)
+    called = Counter(name for name, _ in by_data)
+    for (name, fingerprint), own in by_data.items():
+        dataset = name if called[name] == 1 else f"{name} (data {fingerprint[:8]})"
+        subset = own[0].dataset.drawn
         part = "" if subset is None else f", subset of {subset} training videos"
         table = Table(
             box=box.SIMPLE, title=f"{dataset}{part}: mAP, field protocol (AP divided by K, ties by database row)"
@@ -73,10 +79,10 @@ def show(cells: Sequence[Cell], results: Path) -> None:
         for column in COLUMNS:
             table.add_column(column.replace("map", "mAP"), justify="right", no_wrap=True)
         table.add_column("seeds", justify="right")
-        for row in _rows([cell for cell in cells if cell.dataset.name == dataset], results):
+        for row in _rows(own, results):
             table.add_row(*map(escape, row))
         console.print(table)
-        for line in gains([cell for cell in cells if cell.dataset.name == dataset], results):
+        for line in gains(own, results):
             console.print(escape(line), soft_wrap=True)
 
 

@@ -88,5 +88,6 @@ def scan(root: Path) -> Contents:
             contents.damaged.append(record)
         elif record is not None:
             contents.records.append(record)
-            contents.folders[record.place] = folder
+            if record.status == "done" or record.place not in contents.folders:
+                contents.folders[record.place] = folder
     return contents

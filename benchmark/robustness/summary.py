@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from benchmark.evaluation.protocol import FIELD
@@ -58,12 +58,17 @@ def show(measured: Sequence[tuple[Record, Robustness]]) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset in dict.fromkeys(item.identity.dataset for item, _ in measured):
+    by_data: dict[tuple[str, str], list[tuple[Record, Robustness]]] = defaultdict(list)
+    for item, outcome in measured:
+        by_data[item.identity.dataset, item.data.fingerprint if item.data else ""].append((item, outcome))
+    called = Counter(name for name, _ in by_data)
+    for (name, fingerprint), own in by_data.items():
+        dataset = name if called[name] == 1 else f"{name} (data {fingerprint[:8]})"
         table = Table(box=box.SIMPLE, title=f"{dataset}: share of mAP@{CUT} that is lost, {PRESET} protocol")
         table.add_column("method")
         for column in ("bits", f"mAP@{CUT}", *(f"{name} {at:g}" for name, at in REFERENCE.items()), "seeds"):
             table.add_column(column, justify="right", no_wrap=True)
-        for row in _rows([(item, outcome) for item, outcome in measured if item.identity.dataset == dataset]):
+        for row in _rows(own):
             table.add_row(*row)
         console.print(table)
 
