@@ -137,6 +137,8 @@ def _show(report: Report, recipe: ClipRecipe) -> None:
             print(f"{status:<8} {row.name}: {row.reason}")
         if len(rows) > MOST_NAMES:
             print(f"{status:<8} and {len(rows) - MOST_NAMES:,} more, in extract.csv")
+    for sentence in report.notes():
+        print(sentence)
     counts = ", ".join(f"{report.count(status):,} {status}" for status in ("ok", "partial", "failed"))
     print(f"{len(report.rows):,} videos: {counts}; {report.new:,} extracted now, in {report.wall:.1f} s")
     if report.new:
