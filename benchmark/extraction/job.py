@@ -99,13 +99,12 @@ def make_plan(
 ) -> ExtractionPlan:
     """Collect the videos and decide on labels and splits; raises BadInput."""
     videos = collect(folder, out)
-    video_labels, unknown = read_labels(videos, labels)
-    notes = _note_on_rows(labels, unknown)
-    grouped, unknown = read_groups(videos, groups)
-    notes += _note_on_rows(groups, unknown)
+    video_labels, notes = read_labels(videos, labels, folder)
+    grouped, more = read_groups(videos, groups, folder)
+    notes += more
     if splits is not None:
-        chosen, unknown = read_splits(videos, splits)
-        notes += _note_on_rows(splits, unknown)
+        chosen, more = read_splits(videos, splits, folder)
+        notes += more
     else:
         chosen = draw_splits(videos, video_labels, grouped, share, seed)
     used = {name for names in chosen.values() for name in names}
@@ -120,10 +119,6 @@ def make_plan(
     elif without:
         notes.append(f"{without:,} videos have no label and are relevant to nothing")
     return ExtractionPlan([video for video in videos if video.name in used], video_labels, chosen, grouped, notes)
-
-
-def _note_on_rows(table: Path | None, count: int) -> list[str]:
-    return [f"{table}: {count:,} rows name no video of the folder"] if count else []
 
 
 def run(

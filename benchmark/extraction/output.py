@@ -19,10 +19,10 @@ from benchmark.data.contiguous_file import create_contiguous
 from benchmark.data.dataset_toml import FILE, Declaration, SplitTable, declared_name, write_declaration
 from benchmark.data.groups import FILE as GROUPS
 from benchmark.data.groups import NEEDED
-from benchmark.extraction.collection import SEPARATOR
 from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
+from benchmark.extraction.video_table import SEPARATOR
 from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.files.arrays import save_array
 from benchmark.files.atomic import replacing, sweep, write_bytes
