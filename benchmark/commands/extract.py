@@ -133,12 +133,16 @@ def _views() -> Views:
 
 
 def _show(report: Report, recipe: ClipRecipe) -> None:
+    from benchmark.extraction.naming import shown_name
+
     for status in ("partial", "failed"):
         rows = [row for row in report.rows if row.status == status]
         for row in rows[:MOST_NAMES]:
-            print(f"{status:<8} {row.name}: {row.reason}")
+            print(f"{status:<8} {shown_name(row.name)}: {row.reason}")
         if len(rows) > MOST_NAMES:
             print(f"{status:<8} and {len(rows) - MOST_NAMES:,} more, in extract.csv")
+    for sentence in report.notes():
+        print(sentence)
     counts = ", ".join(f"{report.count(status):,} {status}" for status in ("ok", "partial", "failed"))
     print(f"{len(report.rows):,} videos: {counts}; {report.new:,} extracted now, in {report.wall:.1f} s")
     if report.new:

@@ -21,10 +21,10 @@ import av
 import av.logging
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from benchmark.extraction import streams
 from benchmark.extraction.timeline import Timeline, timeline
 
 ENDS_EARLY = 0.95
@@ -40,13 +40,16 @@ class Clip:
     """Sampled frames of a video, upright.
 
     frames: uint8 (T, height, width, 3), RGB. decoded: frames that the video has, as far as it decodes. seconds: their
-    duration. damage: why that is not all of the file, empty for a whole one.
+    duration. damage: why that is not all of the file, empty for a whole one. stream: which of several video streams it
+    is, as ``streams.described``. is_interlaced: whether the file stores frames as two fields of different moments.
     """
 
     frames: np.ndarray
     decoded: int
     seconds: float
     damage: str
+    stream: str
+    is_interlaced: bool
 
 
 @dataclass
@@ -57,6 +60,7 @@ class _Listing:
     packets: int
     promised: int
     damage: str
+    stream: str
 
 
 @dataclass
@@ -66,6 +70,7 @@ class _Pass:
     timeline: Timeline | None
     frames: dict[int, np.ndarray]
     damage: str
+    is_interlaced: bool
 
 
 def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
@@ -73,8 +78,10 @@ def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
 
     A file that cannot be decoded to its end, has damaged frames, or fewer frames than its header says is unreadable,
     unless ``allow_partial``: then the frames before the first damage are the video. Frames are turned and mirrored as
-    the file's display matrix says; pixels that are not square stay as stored. A video that changes its size in the
-    middle has the size of its first sampled frame. Safe to call from several threads.
+    the file's display matrix says; pixels that are not square stay as stored, and so do interlaced frames: both fields
+    of a frame stay together, and nothing is deinterlaced. A video that changes its size in the middle has the size of
+    its first sampled frame. Of several video streams one is taken, by ``streams.STREAM_RULE``. Safe to call from
+    several threads.
     """
     if path.is_dir():
         raise UnreadableVideo("is a folder, not a file")
@@ -97,7 +104,7 @@ def read_clip(path: Path, count: int, allow_partial: bool = False) -> Clip:
         raise UnreadableVideo(_reason(error)) from error
     assert decoded.timeline is not None
     frames = np.stack([decoded.frames[int(place)] for place in chosen])
-    return Clip(frames, len(decoded.timeline), decoded.timeline.seconds, damage)
+    return Clip(frames, len(decoded.timeline), decoded.timeline.seconds, damage, listing.stream, decoded.is_interlaced)
 
 
 @functools.cache
@@ -117,10 +124,10 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except (av.FFmpegError, ValueError) as error:
         raise UnreadableVideo(f"is no video that FFmpeg reads ({_reason(error)})") from error
     with container:
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
+        candidates = streams.moving(container.streams.video)
+        if not candidates:
             raise UnreadableVideo("has no video stream" + (", only sound" if container.streams.audio else ""))
-        stream = streams[0]
+        stream = streams.chosen(candidates)
         if stream.codec_context is None:
             raise UnreadableVideo(f"has a video stream of a codec that this FFmpeg does not decode ({stream.type})")
         stream.codec_context.thread_count = 1
@@ -150,7 +157,8 @@ def _list(path: Path) -> _Listing:
         stated = (container.duration or 0) / 1e6
         if not damage and "matroska" in container.format.name and ends < ENDS_EARLY * stated:
             damage = f"is cut short: its header says {stated:.1f} s, it holds {ends:.1f} s"
-        return _Listing(_timeline(times, durations, stream), packets, promised, damage)
+        which = streams.described(streams.moving(container.streams.video), stream)
+        return _Listing(_timeline(times, durations, stream), packets, promised, damage, which)
 
 
 def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
@@ -160,7 +168,7 @@ def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
     frames: dict[int, np.ndarray] = {}
     size: tuple[int, int] | None = None
     convert = VideoReformatter().reformat
-    damage = ""
+    damage, is_interlaced = "", False
     with _opened(path) as (container, stream):
         try:
             for frame in container.decode(stream):
@@ -172,11 +180,12 @@ def _decode(path: Path, wanted: set[int], limit: int | None = None) -> _Pass:
                     size = size or (frame.width, frame.height)
                     # one thread: FFmpeg's own would wait for a core that the backbone works on
                     frames[len(times)] = _upright(frame, convert(frame, *size, "rgb24", threads=1).to_ndarray())
+                is_interlaced = is_interlaced or bool(frame.interlaced_frame)
                 times.append(frame.pts)
                 durations.append(frame.duration)
         except (av.FFmpegError, ValueError) as error:
             damage = f"decoding fails after {len(times)} frames ({_reason(error)})"
-        return _Pass(_timeline(times, durations, stream), frames, damage)
+        return _Pass(_timeline(times, durations, stream), frames, damage, is_interlaced)
 
 
 def _timeline(times: list[int | None], durations: list[int | None], stream: VideoStream) -> Timeline | None:

@@ -13,9 +13,10 @@ import numpy as np
 from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video, collect
 from benchmark.extraction.labels import Labels, read_labels
-from benchmark.extraction.output import ExtractedDataset, TableRow, attributes, write_dataset, write_table
+from benchmark.extraction.output import TABLE, ExtractedDataset, TableRow, attributes, write_dataset, write_table
 from benchmark.extraction.pipeline import Augment, ClipRecipe, StageTimes, VideoOutcome, extract
 from benchmark.extraction.splits import Splits, draw_splits, read_groups, read_splits
+from benchmark.extraction.streams import STREAM_RULE
 from benchmark.extraction.timeline import RULE
 from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.files.atomic import write_json, writing_to
@@ -68,19 +69,42 @@ class Report:
         """Return how many videos are ``ok``, ``partial`` or ``failed``."""
         return sum(row.status == status for row in self.rows)
 
+    def notes(self) -> list[str]:
+        """Return sentences about videos that are stored in a way that allows more than one set of frames."""
+        entries = [row.entry for row in self.rows if row.entry is not None]
+        interlaced, several = (
+            sum(entry.is_interlaced for entry in entries),
+            sum(bool(entry.stream) for entry in entries),
+        )
+        notes = []
+        if interlaced:
+            notes.append(
+                f"{interlaced:,} interlaced {_videos(interlaced)}: both fields of a frame stay together, nothing is "
+                f"deinterlaced; the column 'interlaced' of {TABLE} names them"
+            )
+        if several:
+            notes.append(
+                f"{several:,} {_videos(several)} with several video streams, {STREAM_RULE}; the column 'stream' of "
+                f"{TABLE} names what was taken"
+            )
+        return notes
+
+
+def _videos(count: int) -> str:
+    return "video" if count == 1 else "videos"
+
 
 def make_plan(
     folder: Path, out: Path, labels: Path | None, splits: Path | None, groups: Path | None, share: float, seed: int
 ) -> ExtractionPlan:
     """Collect the videos and decide on labels and splits; raises BadInput."""
     videos = collect(folder, out)
-    video_labels, unknown = read_labels(videos, labels)
-    notes = _note_on_rows(labels, unknown)
-    grouped, unknown = read_groups(videos, groups)
-    notes += _note_on_rows(groups, unknown)
+    video_labels, notes = read_labels(videos, labels, folder)
+    grouped, more = read_groups(videos, groups, folder)
+    notes += more
     if splits is not None:
-        chosen, unknown = read_splits(videos, splits)
-        notes += _note_on_rows(splits, unknown)
+        chosen, more = read_splits(videos, splits, folder)
+        notes += more
     else:
         chosen = draw_splits(videos, video_labels, grouped, share, seed)
     used = {name for names in chosen.values() for name in names}
@@ -95,10 +119,6 @@ def make_plan(
     elif without:
         notes.append(f"{without:,} videos have no label and are relevant to nothing")
     return ExtractionPlan([video for video in videos if video.name in used], video_labels, chosen, grouped, notes)
-
-
-def _note_on_rows(table: Path | None, count: int) -> list[str]:
-    return [f"{table}: {count:,} rows name no video of the folder"] if count else []
 
 
 def run(
@@ -123,7 +143,7 @@ def run(
         splits = {split: [name for name in names if name in done] for split, names in plan.splits.items()}
         missing = [split for split in SPLITS if not splits[split]]
         if not missing:
-            described = attributes(settings, backbone.spec)
+            described = attributes({**settings, "stream": STREAM_RULE}, backbone.spec)
             write_dataset(ExtractedDataset(out, splits, plan.labels, plan.groups, described, recipe.thumbnails), work)
         write_table(out, rows, plan.splits, plan.labels)
         report = Report(rows, splits, new, busy, wall, missing)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.extraction.collection import Video, read_table
+from benchmark.extraction.collection import Video
+from benchmark.extraction.video_table import read_video_table
 
 UNKNOWN = "no label"
 """The one class, that no video has, of a dataset without labels."""
@@ -31,15 +32,17 @@ class Labels:
         return matrix
 
 
-def read_labels(videos: Sequence[Video], table: Path | None) -> tuple[Labels, int]:
-    """Return the labels and how many rows of the table name no video of the folder; raises BadInput.
+def read_labels(videos: Sequence[Video], table: Path | None, folder: Path) -> tuple[Labels, list[str]]:
+    """Return the labels, and sentences about rows of the table that name no video of ``folder``; raises BadInput.
 
     Without a table the class of a video is the folder that holds it (``a/b.mp4`` is of class ``a``, ``a/b/c.mp4`` of
     ``a/b``), and videos in the collection's own folder have none. table: CSV with the columns ``video`` and ``label``.
     """
-    unknown = 0
     if table is None:
-        of = {video.name: [video.folder] for video in videos if video.folder}
-    else:
-        of, unknown = read_table(table, "label", videos)
-    return Labels(tuple(sorted({label for labels in of.values() for label in labels})), of), unknown
+        return _labels({video.name: [video.folder] for video in videos if video.folder}), []
+    content = read_video_table(table, "label", videos, folder)
+    return _labels(content.values), content.notes
+
+
+def _labels(of: Mapping[str, Sequence[str]]) -> Labels:
+    return Labels(tuple(sorted({label for labels in of.values() for label in labels})), of)

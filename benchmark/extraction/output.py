@@ -19,10 +19,10 @@ from benchmark.data.contiguous_file import create_contiguous
 from benchmark.data.dataset_toml import FILE, Declaration, SplitTable, declared_name, write_declaration
 from benchmark.data.groups import FILE as GROUPS
 from benchmark.data.groups import NEEDED
-from benchmark.extraction.collection import SEPARATOR
 from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
+from benchmark.extraction.video_table import SEPARATOR
 from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.files.arrays import save_array
 from benchmark.files.atomic import replacing, sweep, write_bytes
@@ -178,12 +178,15 @@ def write_table(out: Path, rows: Sequence[TableRow], splits: Splits, labels: Lab
             of.setdefault(name, []).append(split)
     with replacing(out / TABLE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["video", "split", "label", "frames", "seconds", "sha256", "status", "reason"])
+        table.writerow(
+            ["video", "split", "label", "frames", "seconds", "sha256", "status", "reason", "stream", "interlaced"]
+        )
         for row in rows:
             entry = row.entry
             measured = (entry.frames, entry.seconds, entry.sha256) if entry else ("", "", "")
             lists = (SEPARATOR.join(of.get(row.name, ())), SEPARATOR.join(labels.of.get(row.name, ())))
-            table.writerow([row.name, *lists, *measured, row.status, row.reason])
+            storage = (entry.stream, "yes" if entry.is_interlaced else "") if entry else ("", "")
+            table.writerow([row.name, *lists, *measured, row.status, row.reason, *storage])
 
 
 def attributes(settings: Mapping[str, object], spec: str) -> dict[str, str]:

@@ -147,6 +147,7 @@ def _ready(
     entry = VideoEntry(
         name=video.name, size=state.st_size, mtime_ns=state.st_mtime_ns, sha256=checksum, frames=clip.decoded,
         seconds=clip.seconds, damage=clip.damage, made_with=made_with(recipe), thumbnail=len(picture),
+        stream=clip.stream, is_interlaced=clip.is_interlaced,
     )  # fmt: skip
     with busy.stage("prepare"):
         pixels = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)

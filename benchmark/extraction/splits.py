@@ -9,8 +9,9 @@ from pathlib import Path
 
 from benchmark import seeds
 from benchmark.errors import BadInput, nearest
-from benchmark.extraction.collection import Video, read_table
+from benchmark.extraction.collection import Video
 from benchmark.extraction.labels import Labels
+from benchmark.extraction.video_table import read_video_table
 from benchmark.interfaces.dataset import SPLITS
 
 Splits = dict[str, list[str]]
@@ -20,14 +21,15 @@ GROUP = re.compile(r"^(.+_g\d+)_")
 """Clips cut from one recording, as UCF101 names them: v_Archery_g01_c01 to v_Archery_g01_c07 are of one group."""
 
 
-def read_splits(videos: Sequence[Video], table: Path) -> tuple[Splits, int]:
-    """Return the splits of a CSV with the columns ``video`` and ``split``, and how many rows name no video here.
+def read_splits(videos: Sequence[Video], table: Path, folder: Path) -> tuple[Splits, list[str]]:
+    """Return the splits of a CSV with the columns ``video`` and ``split``, and sentences about rows without a video.
 
     A video may be in several splits, and one that the table does not name is in none. Where no video is for training,
     the database is; where none is in the database, the training videos are; without queries the database is its own
     query set. Raises BadInput for an unknown split, and where there is neither training nor database.
     """
-    of, unknown = read_table(table, "split", videos)
+    content = read_video_table(table, "split", videos, folder)
+    of = content.values
     for name, values in of.items():
         for value in values:
             if value not in SPLITS:
@@ -41,7 +43,7 @@ def read_splits(videos: Sequence[Video], table: Path) -> tuple[Splits, int]:
     train, database = splits["train"] or splits["database"], splits["database"] or splits["train"]
     if not train:
         raise BadInput("has neither training nor database videos", file=table, key="split")
-    return {"train": train, "database": database, "query": splits["query"] or database}, unknown
+    return {"train": train, "database": database, "query": splits["query"] or database}, content.notes
 
 
 def draw_splits(videos: Sequence[Video], labels: Labels, groups: Mapping[str, str], share: float, seed: int) -> Splits:
@@ -97,17 +99,17 @@ def _distance(wanted: Mapping[str, int], taken: Mapping[str, int], label: str, m
     return abs(wanted[label] - taken.get(label, 0) - more)
 
 
-def read_groups(videos: Sequence[Video], table: Path | None) -> tuple[dict[str, str], int]:
-    """Return video name -> group, and how many rows of the table name no video here.
+def read_groups(videos: Sequence[Video], table: Path | None, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Return video name -> group, and sentences about rows of the table that name no video of ``folder``.
 
     table: CSV with the columns ``video`` and ``group``. Without one, file names that contain ``_g`` and a number
     followed by ``_`` are of one group up to there; all other videos are groups of their own. Raises BadInput.
     """
     if table is None:
         matches = {video.name: GROUP.match(video.name) for video in videos}
-        return {name: match.group(1) for name, match in matches.items() if match}, 0
-    of, unknown = read_table(table, "group", videos)
-    for name, values in of.items():
+        return {name: match.group(1) for name, match in matches.items() if match}, []
+    content = read_video_table(table, "group", videos, folder)
+    for name, values in content.values.items():
         if len(values) > 1:
             raise BadInput("gives a video two groups", file=table, key="group", found=f"'{name}': {', '.join(values)}")
-    return {name: f"group {values[0]}" for name, values in of.items() if values}, unknown
+    return {name: f"group {values[0]}" for name, values in content.values.items() if values}, content.notes

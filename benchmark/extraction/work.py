@@ -30,7 +30,8 @@ class VideoEntry:
 
     size and mtime_ns: of the file, in bytes and nanoseconds; sha256: of its bytes. frames: that it has, as far as it
     decodes; seconds: their duration. damage: empty for a whole file. made_with: software and size of the backbone's
-    batches. thumbnail: bytes of the thumbnail, 0 where none was made.
+    batches. thumbnail: bytes of the thumbnail, 0 where none was made. stream: which of several video streams it is,
+    empty where there is only one. is_interlaced: whether its frames are two fields of different moments.
     """
 
     name: str
@@ -42,6 +43,8 @@ class VideoEntry:
     damage: str
     made_with: str
     thumbnail: int
+    stream: str
+    is_interlaced: bool
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Which files are videos, what their classes are, and which split they go to."""
 
+import os
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,10 @@ import pytest
 from benchmark.errors import BadInput
 from benchmark.extraction.collection import Video, collect
 from benchmark.extraction.labels import Labels, read_labels
+from benchmark.extraction.naming import VideoNames
 from benchmark.extraction.splits import draw_splits, read_groups, read_splits
+
+FOLDER = Path("videos")
 
 
 def videos(*names):
@@ -43,7 +48,7 @@ def test_a_folder_without_videos_is_told(tmp_path):
 
 def test_the_class_of_a_video_is_its_folder():
     found = videos("a/1.mp4", "a/b/2.mp4", "3.mp4")
-    labels, _ = read_labels(found, None)
+    labels, _ = read_labels(found, None, FOLDER)
     assert labels.classes == ("a", "a/b")
     np.testing.assert_array_equal(labels.matrix([video.name for video in found]), [[1, 0], [0, 1], [0, 0]])
 
@@ -51,8 +56,9 @@ def test_the_class_of_a_video_is_its_folder():
 def test_a_table_gives_several_labels_in_rows_or_in_one(tmp_path):
     found = videos("x/1.mp4", "x/2.mp4", "y/3.mp4")
     path = table(tmp_path, "video,label,by\nx/1.mp4,cats;dogs,me\n2,cats,me\n2.mp4,birds,me\nelse.mp4,cats,me\n")
-    labels, strangers = read_labels(found, path)
-    assert labels.classes == ("birds", "cats", "dogs") and strangers == 1
+    labels, strangers = read_labels(found, path, FOLDER)
+    assert labels.classes == ("birds", "cats", "dogs") and len(strangers) == 1
+    assert "1 row names no video below videos, first 'else.mp4' (line 5)" in strangers[0]
     np.testing.assert_array_equal(labels.matrix(["x/1.mp4", "x/2.mp4", "y/3.mp4"]), [[0, 1, 1], [1, 1, 0], [0, 0, 0]])
 
 
@@ -68,21 +74,23 @@ def test_a_table_gives_several_labels_in_rows_or_in_one(tmp_path):
 )
 def test_a_wrong_table_is_told_in_one_sentence(tmp_path, text, message):
     with pytest.raises(BadInput, match=message.replace("(", r"\(")):
-        read_labels(videos("a/1.mp4", "b/1.mp4"), table(tmp_path, text))
+        read_labels(videos("a/1.mp4", "b/1.mp4"), table(tmp_path, text), FOLDER)
 
 
 def test_a_table_gives_the_splits(tmp_path):
     found = videos("1.mp4", "2.mp4", "3.mp4", "4.mp4")
-    both, _ = read_splits(found, table(tmp_path, "video,split\n1,train\n2,train;database\n3,database\n4,query\n"))
+    both, _ = read_splits(
+        found, table(tmp_path, "video,split\n1,train\n2,train;database\n3,database\n4,query\n"), FOLDER
+    )
     assert both == {"train": ["1.mp4", "2.mp4"], "database": ["2.mp4", "3.mp4"], "query": ["4.mp4"]}
-    shared, _ = read_splits(found, table(tmp_path, "video,split\n3,train\n1,train\n4,query\n"))
+    shared, _ = read_splits(found, table(tmp_path, "video,split\n3,train\n1,train\n4,query\n"), FOLDER)
     assert shared == {"train": ["1.mp4", "3.mp4"], "database": ["1.mp4", "3.mp4"], "query": ["4.mp4"]}
-    itself, _ = read_splits(found, table(tmp_path, "video,split\n1,train\n2,database\n"))
+    itself, _ = read_splits(found, table(tmp_path, "video,split\n1,train\n2,database\n"), FOLDER)
     assert itself["query"] == itself["database"] == ["2.mp4"]
     with pytest.raises(BadInput, match="unknown split 'tain'; did you mean 'train'"):
-        read_splits(found, table(tmp_path, "video,split\n1,tain\n"))
+        read_splits(found, table(tmp_path, "video,split\n1,tain\n"), FOLDER)
     with pytest.raises(BadInput, match="neither training nor database"):
-        read_splits(found, table(tmp_path, "video,split\n1,query\n"))
+        read_splits(found, table(tmp_path, "video,split\n1,query\n"), FOLDER)
 
 
 def recordings():
@@ -95,8 +103,8 @@ def recordings():
 
 def test_a_drawn_split_is_balanced_and_divides_no_group():
     found = recordings()
-    labels, _ = read_labels(found, None)
-    groups, _ = read_groups(found, None)
+    labels, _ = read_labels(found, None, FOLDER)
+    groups, _ = read_groups(found, None, FOLDER)
     assert len(set(groups.values())) == 48
     for seed in range(5):
         splits = draw_splits(found, labels, groups, 0.25, seed)
@@ -113,7 +121,7 @@ def test_a_drawn_split_is_balanced_and_divides_no_group():
 
 def test_every_class_that_can_has_a_query_and_keeps_a_video():
     found = videos("a/1.mp4", "a/2.mp4", "b/1.mp4", *(f"c/{n}.mp4" for n in range(40)), "loose.mp4")
-    labels, _ = read_labels(found, None)
+    labels, _ = read_labels(found, None, FOLDER)
     asked = Counter(name[0] for name in draw_splits(found, labels, {}, 0.1, 3)["query"])
     assert asked == {"a": 1, "c": 4}
 
@@ -130,10 +138,10 @@ def test_several_labels_are_balanced_together():
 
 def test_groups_of_a_table(tmp_path):
     found = videos("1.mp4", "2.mp4", "3.mp4")
-    groups, _ = read_groups(found, table(tmp_path, "video,group\n1,x\n2,x\n"))
+    groups, _ = read_groups(found, table(tmp_path, "video,group\n1,x\n2,x\n"), FOLDER)
     assert groups == {"1.mp4": "group x", "2.mp4": "group x"}
     with pytest.raises(BadInput, match="two groups"):
-        read_groups(found, table(tmp_path, "video,group\n1,x\n1,y\n"))
+        read_groups(found, table(tmp_path, "video,group\n1,x\n1,y\n"), FOLDER)
 
 
 def test_without_labels_a_share_of_all_is_drawn_and_one_class_of_one_group_is_told():
@@ -142,3 +150,41 @@ def test_without_labels_a_share_of_all_is_drawn_and_one_class_of_one_group_is_to
     assert len(splits["query"]) == 2 and len(splits["train"]) == 8
     with pytest.raises(BadInput, match="too few videos"):
         draw_splits(found[:1], Labels((), {}), {}, 0.2, 0)
+
+
+MEANT = {
+    "sub/1.mp4": "sub/1.mp4",
+    "top/videos/sub/1.mp4": "sub/1.mp4",
+    "videos\\sub\\1": "sub/1.mp4",
+    "\u202asub/1.mp4": "sub/1.mp4",
+    "2.mp4": "2.mp4",
+    "only.mp4": "sub/only.mp4",
+    "SUB/ONLY.MP4": "sub/only.mp4",
+    "a\\b.mp4": "a\\b.mp4",
+    "a/b.mp4": None,
+    "elsewhere/only.mp4": None,
+    "../other/only.mp4": None,
+}
+
+
+@pytest.mark.parametrize("text", MEANT)
+def test_which_video_a_text_means(tmp_path, text):
+    folder = tmp_path / "top" / "videos"
+    names = VideoNames(("sub/1.mp4", "2.mp4", "sub/2.mp4", "sub/only.mp4", "a\\b.mp4"), folder, tmp_path / "table.csv")
+    assert list(names.match(text).names) == [name for name in [MEANT[text]] if name]
+    assert not names.match(str(folder / "only.mp4")).names, "a whole path is no file name"
+
+
+def test_a_folder_that_cannot_be_listed_is_not_missed(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "1.mp4").touch()
+    listing = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    problems = {video.name: video.problem for video in collect(tmp_path, tmp_path / "out")}
+    assert problems == {"1.mp4": "", "closed": "cannot be listed (Permission denied)"}

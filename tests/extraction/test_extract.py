@@ -165,7 +165,7 @@ def test_a_second_call_does_only_what_is_missing(source, extract, tmp_path):
     write_video(videos / "a" / "0.mkv", numbered(7), "mjpeg", "yuvj420p")
     os.utime(videos / "a" / "1.mkv")
     with open(pinned, "a") as stream:
-        stream.write("c/new.mkv,query,,,,,,\n")
+        stream.write("c/new.mkv,query,,,,,,,,\n")
     _, printed, _ = extract(videos, out, "--splits", pinned)
     assert "15 videos: 13 ok, 0 partial, 2 failed; 2 extracted now" in printed
     rows = table(out)
@@ -175,7 +175,7 @@ def test_a_second_call_does_only_what_is_missing(source, extract, tmp_path):
 
     (videos / "c" / "new.mkv").unlink()
     _, printed, _ = extract(videos, out, "--splits", pinned)
-    assert "14 videos" in printed and "rows name no video" in printed and "c/new.mkv" not in table(out)
+    assert "14 videos" in printed and "1 row names no video" in printed and "c/new.mkv" not in table(out)
 
 
 def test_damaged_files_come_and_go_with_the_option(source, extract, tmp_path):

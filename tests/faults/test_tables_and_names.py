@@ -87,9 +87,13 @@ def test_rows_match_their_videos(call, videos, tmp_path, way):
 def test_rows_that_match_nothing_are_named(call, videos, tmp_path, option):
     column, value = {"--labels": ("label", "cat"), "--splits": ("split", "train"), "--groups": ("group", "g")}[option]
     rows = [(name, value) for name in NAMES] + [(f"gone{k}.mp4", value) for k in range(30)]
+    beside = ()
     if option == "--splits":
         rows += [(name, "query") for name in NAMES[:2]]
-    outcome = extract(call, videos, tmp_path / "out", option, table(tmp_path / "t.csv", rows, column)).done()
+    if option == "--groups":  # one group of all videos could not be divided into queries and the rest
+        rows = [(name, f"g{k}") for k, (name, _) in enumerate(rows)]
+        beside = ("--labels", table(tmp_path / "labels.csv", LABELS.items()))
+    outcome = extract(call, videos, tmp_path / "out", option, table(tmp_path / "t.csv", rows, column), *beside).done()
     (line,) = [line for line in outcome.text.splitlines() if "name no video" in line]
     assert "30" in line and "gone0.mp4" in line and "t.csv" in line
     assert len(line) <= 400
