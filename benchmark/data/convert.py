@@ -186,7 +186,7 @@ def _write_features(path: Path, name: str, videos: Videos, dtype: np.dtype[Any],
         with open(temporary, "r+b") as stream:
             stream.seek(offset)
             for first, last in videos.spans(step):
-                frames = _read(videos, name, first, last)
+                frames = _read(videos, first, last)
                 for start in range(first, last, step):
                     block = frames[(start - first) * videos.views : (start - first + step) * videos.views]
                     stream.write(narrowed(block, dtype, rounding, f"the {name} split", start, videos.views).data)
@@ -194,16 +194,10 @@ def _write_features(path: Path, name: str, videos: Videos, dtype: np.dtype[Any],
     return rounding
 
 
-def _read(videos: Videos, name: str, first: int, last: int) -> np.ndarray:
+def _read(videos: Videos, first: int, last: int) -> np.ndarray:
     """Return all views of the videos, float32 ``(videos * views, frames, dim)``."""
     rows, views = np.repeat(np.arange(first, last), videos.views), np.tile(np.arange(videos.views), last - first)
-    try:
-        return videos.take(rows, views if videos.views > 1 else None).numpy()
-    except OSError as error:
-        raise BadInput(
-            f"the {name} split cannot be read, among rows {first} to {last - 1} ({error})",
-            next_step="a file is damaged or cut short: obtain it again",
-        ) from error
+    return videos.take(rows, views if videos.views > 1 else None).numpy()
 
 
 def _write_labels(out: Path, dataset: Dataset) -> dict[str, np.ndarray]:

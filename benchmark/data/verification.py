@@ -31,10 +31,28 @@ def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
 
 
 def identity(file: FeatureFile) -> dict[str, Any]:
-    """Return what tells a file from others and from itself before a change, without reading it."""
-    path = file.path.resolve()
-    state = path.stat()
-    return {"path": str(path), "key": file.key, "size": state.st_size, "mtime_ns": state.st_mtime_ns}
+    """Return what tells a file from others and from itself before a change, without reading it.
+
+    ``sources``: the same of every other file that its values come from; places where HDF5 would look for one of these
+    before count as well, so that a file that appears there is noticed. Raises BadInput where the file cannot be used.
+    """
+    sources = [_state(path) for path in file.layout.place.sources]
+    return {"key": file.key, **_state(file.path), "sources": sources}
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Return a file's place, size and times of change; a file put in place with an older time has a new ``ctime``."""
+    resolved = path.resolve()
+    try:
+        state = resolved.stat()
+    except OSError:
+        return {"path": str(resolved), "size": None}
+    return {
+        "path": str(resolved),
+        "size": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        "ctime_ns": state.st_ctime_ns,
+    }
 
 
 def _digest(identity: dict[str, Any]) -> str:
