@@ -68,7 +68,11 @@ class Entry:
         ]
         classes = [cls for cls in own if not inspect.isabstract(cls)]
         if len(classes) != 1:
-            lacking = [f"{cls.__name__} lacks {listed(cls.__abstractmethods__)}" for cls in own if cls not in classes]
+            lacking = [
+                f"{cls.__name__} lacks {listed(getattr(cls, '__abstractmethods__', ()))}"
+                for cls in own
+                if cls not in classes
+            ]
             raise BadInput(
                 "a guest's file defines one concrete class",
                 file=self.path.relative_to(ROOT),

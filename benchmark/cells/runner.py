@@ -66,7 +66,13 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     except (BadInput, OSError) as error:
         if done.status == "failed":
             return done
-        numbers = {"metrics": {}, "diagnostics": {}, "examples": [], "selection": None, "training": record.Training()}
+        numbers: dict[str, Any] = {
+            "metrics": {},
+            "diagnostics": {},
+            "examples": [],
+            "selection": None,
+            "training": record.Training(),
+        }
         failed = {"status": "failed", "failure": _failure("write", error), **numbers}
         done = done.model_copy(update=failed)
         with suppress(BadInput, OSError):  # the line that is printed says it all the same
