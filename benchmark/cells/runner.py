@@ -73,7 +73,7 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
             "selection": None,
             "training": record.Training(),
         }
-        failed = {"status": "failed", "failure": _failure("write", error), **numbers}
+        failed = {"status": "failed", "failure": _failure("write", error), **nothing, "training": record.Training()}
         done = done.model_copy(update=failed)
         with suppress(BadInput, OSError):  # the line that is printed says it all the same
             store.write(folder, done)
