@@ -200,12 +200,12 @@ class ConMH(TrainedMethod):
         return Imported(sizes.bits, FrameShape(0, sizes.dim), config, state)
 
 
-def _size_name(found: AutoencoderSizes) -> str:
+def _size_name(sizes: AutoencoderSizes) -> str:
     for name, size in ENCODERS.items():
-        if (size.width, size.depth, size.width // size.heads * size.heads) == (found.width, found.depth, found.inner):
+        if (size.width, size.depth, size.width // size.heads * size.heads) == (sizes.width, sizes.depth, sizes.inner):
             return name
     raise BadInput(
         "the checkpoint's encoder has none of the authors' sizes",
         expected="width 256 with 1, 12 or 24 layers of inner width 256, 252 or 256",
-        found=f"width {found.width} with {found.depth} layers of inner width {found.inner}",
+        found=f"width {sizes.width} with {sizes.depth} layers of inner width {sizes.inner}",
     )
