@@ -29,7 +29,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmark.data.sharded_videos import ShardedVideos
+from benchmark.errors import BadInput
 from benchmark.files.atomic import replacing
+from benchmark.files.hdf5 import open_hdf5
 from benchmark.files.lock import locked
 from benchmark.interfaces.dataset import SPLITS, Dataset, check_split, multi_hot
 from benchmark.interfaces.videos import FrameShape, Videos
@@ -87,7 +89,7 @@ class MovingDigits(Dataset):
 
     @cached_property
     def _pixels(self) -> dict[str, h5py.File]:
-        return {split: h5py.File(self._folder / f"{split}_pixels.h5", "r") for split in SPLITS}
+        return {split: open_hdf5(self._folder / f"{split}_pixels.h5") for split in SPLITS}
 
 
 def class_of_rows(split: str) -> np.ndarray:
@@ -104,16 +106,25 @@ def draw(split: str, rows: np.ndarray) -> np.ndarray:
 
 
 def build(folder: Path) -> None:
-    """Build what is missing, each file atomically and one process at a time."""
+    """Build what is missing or no longer a whole file, each file atomically and one process at a time."""
     wanted = [folder / f"{split}{kind}.h5" for split in SPLITS for kind in ("", "_pixels")]
-    if all(file.exists() for file in wanted):
+    if all(_is_whole(file) for file in wanted):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", wait=True):
         for split in SPLITS:
             features, pixels = folder / f"{split}.h5", folder / f"{split}_pixels.h5"
-            if not (features.exists() and pixels.exists()):
+            if not (_is_whole(features) and _is_whole(pixels)):
                 _build_split(split, features, pixels)
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file is there and not cut short."""
+    try:
+        open_hdf5(path).close()
+    except BadInput:
+        return False
+    return True
 
 
 def _build_split(split: str, features: Path, pixels: Path) -> None:
@@ -121,8 +132,8 @@ def _build_split(split: str, features: Path, pixels: Path) -> None:
     with (
         replacing(features) as features_file,
         replacing(pixels) as pixels_file,
-        h5py.File(features_file, "w") as features_out,
-        h5py.File(pixels_file, "w") as pixels_out,
+        h5py.File(features_file, "w", locking=False) as features_out,
+        h5py.File(pixels_file, "w", locking=False) as pixels_out,
         Progress(f"building the {split} split of moving_digits (once)", total=n) as progress,
     ):
         values = features_out.create_dataset("feats", (n, FRAMES, DIM), np.float16)

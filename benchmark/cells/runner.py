@@ -66,13 +66,7 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
     except (BadInput, OSError) as error:
         if done.status == "failed":
             return done
-        numbers: dict[str, Any] = {
-            "metrics": {},
-            "diagnostics": {},
-            "examples": [],
-            "selection": None,
-            "training": record.Training(),
-        }
+        nothing: dict[str, Any] = {"metrics": {}, "diagnostics": {}, "examples": [], "selection": None}
         failed = {"status": "failed", "failure": _failure("write", error), **nothing, "training": record.Training()}
         done = done.model_copy(update=failed)
         with suppress(BadInput, OSError):  # the line that is printed says it all the same

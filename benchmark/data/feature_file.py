@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,13 +121,9 @@ class FeatureFile:
         for group in np.split(np.arange(len(rows)), np.flatnonzero(~same) + 1):
             first, last, view = sorted_rows[group[0]], sorted_rows[group[-1]], sorted_views[group[0]]
             span = slice(int(first), int(last) + 1)
-            with self._reading(int(first), int(last)):
+            with _reading(self.path, self.key, int(first), int(last)):
                 values = self._values[span] if self.layout.axes == 3 else self._values[span, int(view)]
             out[order[group] if places is None else places[order[group]]] = values[sorted_rows[group] - first]
-
-    def _reading(self, first: int, last: int) -> AbstractContextManager[None]:
-        """Put an error of HDF5 in words that occurs in the block, which reads these videos."""
-        return reading(rows_between(first, last), self.path, self.key)
 
     def _together(self, rows: np.ndarray) -> np.ndarray:
         """Return which neighbours of the sorted rows are read in one call, bool ``(len(rows) - 1,)``."""
@@ -174,8 +170,14 @@ class FeatureFile:
 
     def _opened_blocks(self, values: h5py.Dataset) -> DecodedBlocks:
         if self._blocks is None:
-            self._blocks = DecodedBlocks(values, self.layout, self.chunk_cache, self._reading)
+            told = partial(_reading, self.path, self.key)  # no method of ours: a circle would keep the file open
+            self._blocks = DecodedBlocks(values, self.layout, self.chunk_cache, told)
         return self._blocks
+
+
+def _reading(path: Path, key: str, first: int, last: int) -> AbstractContextManager[None]:
+    """Put an error of HDF5 in words that occurs in the block, which reads these videos."""
+    return reading(rows_between(first, last), path, key)
 
 
 def needs_decoding(files: Sequence[FeatureFile]) -> int:

@@ -1,4 +1,4 @@
-"""One streaming pass over a feature file: every value is finite, and the content has this fingerprint."""
+"""One streaming pass over a feature file: every value is finite and in range, and the content has this fingerprint."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from benchmark.data.feature_file import FeatureFile
 from benchmark.errors import BadInput
 from benchmark.files import atomic
 from benchmark.progress import Progress
+
+LARGEST, SMALLEST = 1e15, 1e-15
+"""Magnitudes between which sums and squares of features hold in float32 (our choice).
+
+A value above is refused: the sum of squares of 100,000 of them is 1e+35, and float32 ends at 3.4e+38. A file whose
+values are all below the lower bound is refused too: their squares lose digits below 1e-38.
+"""
 
 
 def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
@@ -73,34 +80,60 @@ def _remembered(outcome: Path, identity: dict[str, Any]) -> str | None:
 def _pass(file: FeatureFile) -> str:
     n, views, frames, dim = file.layout.shape
     digest = hashlib.blake2b(f"{(n, views, frames, dim)} {file.layout.dtype.name}".encode(), digest_size=16)
+    largest = 0.0
     with Progress(f"checking {file.path.name}", total=n) as progress:
         for start, values in file.blocks():
-            _check(file, start, values)
+            largest = max(largest, _checked(file, start, values))
             digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
             progress.advance(len(values))
+    if 0 < largest < SMALLEST:
+        raise _out_of_range(file, f"no value is larger than {largest:.2g}, whose square float32 cannot hold")
     return digest.hexdigest()
 
 
-def _check(file: FeatureFile, start: int, values: np.ndarray) -> None:
-    if _all_finite(values):
-        return
+def _checked(file: FeatureFile, start: int, values: np.ndarray) -> float:
+    """Return the largest magnitude of a block; raises BadInput at a value that is not finite or too large."""
+    largest = _largest(values)
+    if largest <= LARGEST:
+        return largest
     with np.errstate(over="ignore"):
-        row, view, frame, place = (int(i[0]) for i in np.nonzero(~np.isfinite(values.astype(np.float32))))
+        single = values.astype(np.float32)
+    finite = np.isfinite(single)
+    row, view, frame, place = (int(i[0]) for i in np.nonzero(~finite if not finite.all() else np.abs(single) > LARGEST))
     where = f"row {start + row}" + (f", view {view}" if values.shape[1] > 1 else "") + f", frame {frame}"
+    value = values[row, view, frame, place]
+    if np.isfinite(single[row, view, frame, place]):
+        raise _out_of_range(
+            file, f"value {place} of {where} is {value:.2g}, and sums of its squares overflow in float32"
+        )
+    if np.isfinite(value):
+        raise _out_of_range(file, f"value {place} of {where} is not finite in float32: {value:.2g}")
     raise BadInput(
         f"value {place} of {where} is not finite",
         file=file.path,
         key=file.key,
         expected="finite values only",
-        found=values[row, view, frame, place],
+        found=value,
         next_step="extract the features of that video again or leave it out",
     )
 
 
-def _all_finite(values: np.ndarray) -> bool:
-    """Return whether every value is finite as float32; float16 is tested by its bits, which is several times faster."""
+def _out_of_range(file: FeatureFile, what: str) -> BadInput:
+    return BadInput(
+        what,
+        file=file.path,
+        key=file.key,
+        expected=f"magnitudes between {SMALLEST:g} and {LARGEST:g}",
+        next_step="divide all features of the dataset by one number",
+    )
+
+
+def _largest(values: np.ndarray) -> float:
+    """Return the largest magnitude, NaN where there is one; float16 has no value out of range but those not finite.
+
+    These are found by their bits, which is several times faster.
+    """
     if values.dtype == np.float16 and values.dtype.isnative:
         exponent = np.uint16(0x7C00)
-        return not ((values.view(np.uint16) & exponent) == exponent).any()
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(values.astype(np.float32, copy=False)).all())
+        return float("inf") if ((values.view(np.uint16) & exponent) == exponent).any() else 1.0
+    return max(-float(values.min()), float(values.max()))

@@ -102,13 +102,16 @@ def unusable(what: str, error: Exception) -> Unusable:
 
 
 @contextmanager
-def reading(what: str, path: Path, key: str) -> Iterator[None]:
-    """Raise BadInput where values cannot be read; ``what`` names them, as in ``rows 3 to 8``."""
+def reading(what: str, path: Path, key: str, next_step: str | None = None) -> Iterator[None]:
+    """Raise BadInput where values cannot be read; ``what`` names them, as in ``rows 3 to 8``.
+
+    next_step: what to do, where that is not to obtain the file again.
+    """
     try:
         yield
     except (OSError, RuntimeError, ValueError, KeyError, MemoryError) as error:
         told = unusable(f"{what} cannot be read", error)
-        raise BadInput(told.what, file=path, key=key, next_step=told.next_step) from error
+        raise BadInput(told.what, file=path, key=key, next_step=next_step or told.next_step) from error
 
 
 def check_filters(values: h5py.Dataset) -> None:

@@ -117,24 +117,26 @@ class _Walk:
             ):
                 raise Unusable(f"has the shape {values.shape}, which is too small")
             check_filters(values)
+            mapped: list[_Mapped] = []
             if values.is_virtual:
-                self._check_virtual(path, values, region or whole, depth)
+                for mapping in values.virtual_sources():
+                    mapped += self._mapped(path, values, mapping)
             elif values.external:
                 self._check_raw(values)
             else:
                 check_stored(values, region or whole)
+            is_virtual = values.is_virtual
+        if is_virtual:  # the file is closed: closing another takes the longer the more is open
+            self._check_virtual(path, mapped, region or whole, depth)
 
-    def _check_virtual(self, path: Path, values: h5py.Dataset, region: Box, depth: int) -> None:
-        covered: list[Box] = []
-        for mapping in values.virtual_sources():
-            for boxes, name, key, source_region in self._mapped(path, values, mapping):
-                covered += boxes
-                if any(box.meets(region) for box in boxes):
-                    where = "its own file" if name == "." else name
-                    taken = rows(min(box.low[0] for box in boxes), max(box.high[0] for box in boxes))
-                    with _behind(f"takes {taken} from {where}"):
-                        self.check(*self._virtual_source(path, name, key), source_region, depth + 1)
-        first = first_gap(covered, region)
+    def _check_virtual(self, path: Path, mapped: list[_Mapped], region: Box, depth: int) -> None:
+        for boxes, name, key, source_region in mapped:
+            if any(box.meets(region) for box in boxes):
+                where = "its own file" if name == "." else name
+                taken = rows(min(box.low[0] for box in boxes), max(box.high[0] for box in boxes))
+                with _behind(f"takes {taken} from {where}"):
+                    self.check(*self._virtual_source(path, name, key), source_region, depth + 1)
+        first = first_gap([box for boxes, *_ in mapped for box in boxes], region)
         if first is not None:
             raise Unusable(f"takes row {first} from nowhere: its virtual data set maps no file there", WRITE)
 
