@@ -58,9 +58,9 @@ def run(job: Job) -> int:
             print(summary.skip_line(number, len(job.cells), cell), flush=True)
             continue
         try:
-            record, kept = _finish(job, cell, settings, wait=waiting)
+            record, was_finished = _finish(job, cell, settings, wait=waiting)
             is_failure = record.status == "failed"
-            line = summary.cell_line(number + 1, len(job.cells), cell, record, kept)
+            line = summary.cell_line(number + 1, len(job.cells), cell, record, kept=was_finished)
         except Busy:
             print(f"        {cell.label()}: another process is running it; it is read at the end", flush=True)
             busy.append(cell)

@@ -23,6 +23,9 @@ from benchmark.records.code_file import write_codes
 from benchmark.records.command_line import run_command
 from benchmark.training.checkpoint import CheckpointFile
 
+_MADE = {"status", "failure", "training", "selection", "metrics", "diagnostics", "examples"}
+"""The fields of a record that say what came of its cell."""
+
 
 def run_cell(cell: Cell, settings: Settings) -> record.Record:
     """Run one cell and write its record, a failure included; only KeyboardInterrupt and SystemExit pass through.
@@ -61,17 +64,24 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
             timing=work.timing,
             **status,
         )
+    return _write_record(folder, done, checkpoint)
+
+
+def _write_record(folder: Path, done: record.Record, checkpoint: CheckpointFile) -> record.Record:
+    """Write a record, drop the checkpoint of a finished cell, and return the record, or what failed in writing it."""
     try:
         store.write(folder, done)
     except (BadInput, OSError) as error:
         if done.status == "failed":
             return done
-        nothing: dict[str, Any] = {"metrics": {}, "diagnostics": {}, "examples": [], "selection": None}
-        failed = {"status": "failed", "failure": _failure("write", error), **nothing, "training": record.Training()}
-        done = done.model_copy(update=failed)
+        failed = record.Record(
+            **{name: value for name, value in done if name not in _MADE},
+            status="failed",
+            failure=_failure("write", error),
+        )
         with suppress(BadInput, OSError):  # the line that is printed says it all the same
-            store.write(folder, done)
-        return done
+            store.write(folder, failed)
+        return failed
     if done.status == "done":
         with suppress(OSError):
             checkpoint.remove()

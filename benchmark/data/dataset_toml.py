@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ from benchmark.evaluation.protocol import Denominator, SelfMatch, Ties, Zeros
 from benchmark.files.atomic import write_text
 from benchmark.files.pictures import check_place
 from benchmark.files.toml import read_toml
+from benchmark.paths import path_of
 
 FILE = "dataset.toml"
 """The file's name in the folder of the dataset."""
@@ -161,6 +162,15 @@ def _assignments(table: Mapping[str, object]) -> list[str]:
     return [f"{key} = {toml_value(value)}" for key, value in table.items()]
 
 
+def _check_names(path: Path, key: str, names: Iterable[str]) -> None:
+    """Raise BadInput where a file's name is one that no file can have."""
+    for name in names:
+        try:
+            path_of(path.parent / name)
+        except BadInput as error:
+            raise BadInput("names a file that cannot be", file=path, key=key, found=f"'{name}'") from error
+
+
 def _check(path: Path, declaration: Declaration) -> None:
     tables = {
         "train": declaration.train,
@@ -170,6 +180,8 @@ def _check(path: Path, declaration: Declaration) -> None:
     for name, table in tables.items():
         if table is None:
             continue
+        _check_names(path, f"{name}.features", table.feature_files())
+        _check_names(path, f"{name}.labels", table.label_files())
         if not table.feature_files():
             raise BadInput("lists no feature file", file=path, key=f"{name}.features")
         if name != "train" and not table.label_files():
