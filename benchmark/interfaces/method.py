@@ -108,7 +108,10 @@ class Method(ABC):
     @classmethod
     def import_checkpoint(cls, payload: Mapping[str, Any]) -> Imported:
         """Translate a checkpoint of the authors' code; raises BadInput where none is known."""
-        raise BadInput(f"no checkpoint format of the authors of {cls.title} is known")
+        raise BadInput(
+            f"is no model.pt of this benchmark, and no checkpoint format of the authors of {cls.title} is known",
+            next_step="give the model.pt of a finished cell",
+        )
 
     def parameters_count(self) -> int:
         """Return the number of stored values that ``encode`` depends on."""
