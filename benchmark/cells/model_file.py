@@ -14,7 +14,7 @@ from benchmark.catalogue.choice import resolve_config
 from benchmark.cells.plan import MAX_BITS
 from benchmark.errors import BadInput
 from benchmark.files.tensors import FORMAT_FAMILY, MODEL_FORMAT, as_tensors, load_tensors
-from benchmark.interfaces.method import FrameShape, Imported, Method
+from benchmark.interfaces.method import OWN_FILE, FrameShape, Imported, Method
 from benchmark.interfaces.names import BF16, FP32
 from benchmark.interfaces.run import Run
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from benchmark.catalogue.choice import Choice
     from benchmark.cells.cell import Cell
+
+STATE_ALONE = "in the code that wrote it, save the network's state_dict() alone with torch.save, and give that file"
+"""What helps where the method reads checkpoints of its authors: every one of them reads a state dict alone."""
 
 _LONGEST = 200
 """Characters that a sentence quotes of what torch says (our choice)."""
@@ -76,7 +79,7 @@ def restore(
     ``settings`` go before those of the checkpoint. Raises BadInput, which names the file, where it cannot be read, and
     where file, method and features do not fit.
     """
-    payload = load_tensors(checkpoint)
+    payload = load_tensors(checkpoint, STATE_ALONE if _reads_others(choice.cls) else OWN_FILE)
     with _naming(checkpoint):
         form = payload.get("format")
         if isinstance(form, str) and form.startswith(FORMAT_FAMILY):
@@ -102,6 +105,11 @@ def restore(
             next_step="give the settings it was trained with by --set",
         ) from error
     return method
+
+
+def _reads_others(cls: type[Method]) -> bool:
+    """Return whether a method reads checkpoints that this benchmark has not written."""
+    return any("import_checkpoint" in vars(base) for base in cls.__mro__ if base is not Method)
 
 
 @contextmanager

@@ -19,8 +19,6 @@ FORMAT_FAMILY = "video-hashing-model-"
 MODEL_FORMAT = f"{FORMAT_FAMILY}1"
 """What a model file says of its form."""
 
-STATE_ADVICE = "in the code that wrote it, save the network's state_dict() alone with torch.save, and give that file"
-
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _POINTER, _TEXT_SHOWN, _BLOCK = b"version https://git-lfs", 40, 2**20
 
@@ -33,11 +31,11 @@ def save_tensors(path: Path, value: Mapping[str, Any]) -> None:
         torch.save(dict(value), temporary)
 
 
-def load_tensors(path: Path) -> dict[str, Any]:
+def load_tensors(path: Path, instead: str = "write it again") -> dict[str, Any]:
     """Read a file of ``torch.save``, unpickling tensors, numpy's numbers and plain data only, or a safetensors file.
 
-    Everything comes onto the CPU. Raises BadInput, which names the file, where it is missing, damaged, no checkpoint
-    at all, or holds other objects.
+    Everything comes onto the CPU. instead: what to do about a file that holds other objects. Raises BadInput, which
+    names the file, where it is missing, damaged, no checkpoint at all, or such a file.
     """
     if path.is_dir():
         raise BadInput("is a folder, not a checkpoint file", file=path)
@@ -51,13 +49,13 @@ def load_tensors(path: Path) -> dict[str, Any]:
         _check_kind(path, start)
         if start.startswith(_ZIP):
             _check_records(path)
-        value = _unpickled(path)
+        value = _unpickled(path, instead)
     except OSError as error:
         raise BadInput(f"cannot be read ({error.strerror or error})", file=path) from error
     if not isinstance(value, dict):
         raise BadInput(
             "holds no dictionary", file=path, expected="a dict of tensors", found=type(value).__name__,
-            next_step=STATE_ADVICE,
+            next_step=instead,
         )  # fmt: skip
     return value
 
@@ -133,7 +131,7 @@ def _check_records(path: Path) -> None:
         raise _damaged(path, error) from error
 
 
-def _unpickled(path: Path) -> Any:
+def _unpickled(path: Path, instead: str) -> Any:
     import torch
 
     try:
@@ -146,7 +144,7 @@ def _unpickled(path: Path) -> Any:
         raise BadInput(
             f"holds a Python object beside tensors and plain data ({objects[1]}), which is not unpickled",
             file=path,
-            next_step=STATE_ADVICE,
+            next_step=instead,
         ) from error
     except Exception as error:  # the restricted unpickler raises almost anything on bytes that are no checkpoint
         raise _damaged(path, error) from error
