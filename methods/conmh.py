@@ -185,7 +185,7 @@ class ConMH(TrainedMethod):
 
     @classmethod
     def import_checkpoint(cls, payload: Mapping[str, Any]) -> Imported:
-        """Translate a file of the authors' code: a dict with ``model_state_dict``; the sizes follow from the shapes.
+        """Translate a file of the authors' code, in any layout of ``authors_state``; the sizes follow from the shapes.
 
         The number of frames leaves no trace in the file, so ``shape.frames`` is 0. Sizes small and base differ in the
         number of heads only, which no shape shows: small is assumed, as in all of the authors' configurations.

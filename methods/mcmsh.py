@@ -251,11 +251,11 @@ class MCMSH(TrainedMethod):
 
     @classmethod
     def import_checkpoint(cls, payload: Mapping[str, Any]) -> Imported:
-        """Translate a file of the authors' code: a state dict, plain or as ``model_state_dict``; alpha becomes 1.
+        """Translate a file of the authors' code, in any layout of ``authors_state``; alpha becomes 1.
 
         All sizes follow from the shapes, the number of frames included.
         """
-        state = authors_state(payload if "model_state_dict" in payload else {"model_state_dict": payload})
+        state = authors_state(payload)
         width, dim = sizes(state, "mc_mlp.preproj.weight")
         frames, *_ = sizes(state, "mc_mlp.lrd.fc1.weight", 3)
         bits, _ = sizes(state, "binary.weight")

@@ -12,7 +12,7 @@ from benchmark.cells.model_file import restore
 from benchmark.compute import machine
 from benchmark.compute.encoding import encode_split
 from benchmark.data.sharded_videos import ShardedVideos
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, TrainingDiverged
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import save_arrays
 from benchmark.files.atomic import check_writable
@@ -46,7 +46,10 @@ def encode_file(
     _ = videos.fingerprint  # verifies every value, once per file
     with Progress(f"{choice.name} encodes {features.name}") as progress:
         progress.phase("encode", len(videos))
-        codes = encode_split(model, videos, progress.advance)
+        try:
+            codes = encode_split(model, videos, progress.advance)
+        except TrainingDiverged as error:
+            raise BadInput(f"gives no codes of these features: {error}", file=checkpoint) from error
     _save(out, codes)
     return codes
 

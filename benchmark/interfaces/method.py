@@ -23,6 +23,9 @@ __all__ = ["Batch", "FrameShape", "Imported", "Method", "MethodConfig", "Videos"
 Batch = dict[str, "torch.Tensor"]
 """One mini-batch: names to tensors, the first axis of each being the videos."""
 
+OWN_FILE = "give the model.pt of a finished cell"
+"""What to do with a method that reads no checkpoints of others."""
+
 
 class MethodConfig(BaseModel):
     """Every hyper-parameter of a method. A field's description says what it is and where its default comes from."""
@@ -108,7 +111,10 @@ class Method(ABC):
     @classmethod
     def import_checkpoint(cls, payload: Mapping[str, Any]) -> Imported:
         """Translate a checkpoint of the authors' code; raises BadInput where none is known."""
-        raise BadInput(f"no checkpoint format of the authors of {cls.title} is known")
+        raise BadInput(
+            f"is no model.pt of this benchmark, and no checkpoint format of the authors of {cls.title} is known",
+            next_step=OWN_FILE,
+        )
 
     def parameters_count(self) -> int:
         """Return the number of stored values that ``encode`` depends on."""

@@ -16,13 +16,11 @@ from methods.parts.checkpoints import authors_state, depth, sizes
 UNUSED = ("bert.embedding.token.", "bert.embedding.segment.", "bert2.", "project.")
 """What no computation reads: two embeddings, and a second encoder and a layer of the older class."""
 POSITIONS = "bert.embedding.position.pe"
-ENTRY = "model_state_dict"
 
 
 def translate(payload: Mapping[str, Any]) -> Imported:
-    """Return sizes and state of a state dict, given as such or under ``model_state_dict``; raises BadInput."""
-    found = authors_state(payload if ENTRY in payload else {ENTRY: payload})
-    named = {re.sub(r"^bert1\.", "bert.", name): value for name, value in found.items()}
+    """Return sizes and state of a checkpoint of the authors' code, in any layout of ``authors_state``."""
+    named = {re.sub(r"^bert1\.", "bert.", name): value for name, value in authors_state(payload).items()}
     state = {name: value for name, value in named.items() if not name.startswith(UNUSED)}
     width, dim = sizes(state, "bert.embedding.frame_map.weight")
     bits, _ = sizes(state, "binary.weight")

@@ -165,6 +165,29 @@ def test_methods_without_a_format_of_authors_say_what_they_take(encode, method):
     assert "odd.pt" in sentence and "model.pt" in sentence
 
 
+@pytest.mark.parametrize("payload", [[1, 2], torch.ones(2), {"args": argparse.Namespace(a=1)}], ids=str)
+def test_advice_is_one_that_the_method_takes(encode, payload):
+    sentence = encode("lsh", payload).sentence()
+    assert "model.pt" in sentence and "torch.save" not in sentence
+
+
+def test_a_changed_value_in_the_file_is_damage(encode):
+    data = bytearray(encode.file("lsh"))
+    weight = encode.payload("lsh")["state"]["weight"].numpy().tobytes()
+    place = bytes(data).index(weight)
+    data[place + 2] ^= 1
+    assert "damaged" in encode("lsh", None, raw=bytes(data)).sentence()
+
+
+def test_arrays_of_numpy_and_compiled_parts(encode):
+    state = encode.payload("conmh")["state"]
+    encode("conmh", {"model_state_dict": state}).done()
+    expected = encode.codes()
+    odd = {name.replace("encoder.", "encoder._orig_mod.", 1): value.numpy() for name, value in state.items()}
+    encode("conmh", {"net": odd, "best": np.float64(0.5)}).done()
+    assert np.array_equal(encode.codes(), expected)
+
+
 def test_advice_does_not_lead_in_a_circle(encode):
     """What a refusal says to do is taken: a state dict on its own, saved again with torch.save."""
     ours = encode.payload("conmh")

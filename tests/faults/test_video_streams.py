@@ -74,6 +74,17 @@ def test_which_stream(call, tmp_path, case, ending):
     assert values[f"two{ending}"] == pytest.approx(level, abs=6)
 
 
+def test_several_streams_are_told(call, tmp_path):
+    (tmp_path / "videos").mkdir()
+    write_streams(tmp_path / "videos" / "one.mkv", [(40, 64, DEFAULT)])
+    write_streams(tmp_path / "videos" / "two.mkv", [(40, 32, PLAIN), (200, 64, DEFAULT)])
+    _, outcome = levels(call, tmp_path / "videos", tmp_path / "out")
+    assert "1 video with several video streams, the default one is taken" in outcome.text
+    with open(tmp_path / "out" / "extract.csv", encoding="utf-8", newline="") as stream:
+        taken = {row["video"]: (row["stream"], row["interlaced"]) for row in csv.DictReader(stream)}
+    assert taken == {"one.mkv": ("", ""), "two.mkv": ("2 of 2, 64 x 64", "")}
+
+
 def test_interlaced_video_is_told(call, tmp_path):
     (tmp_path / "videos").mkdir()
     path = tmp_path / "videos" / "lines.ts"
@@ -90,5 +101,5 @@ def test_interlaced_video_is_told(call, tmp_path):
         if not next(stored.decode(video=0)).interlaced_frame:
             pytest.skip("this FFmpeg does not write interlaced frames")
     _, outcome = levels(call, tmp_path / "videos", tmp_path / "out")
-    assert "interlaced" in outcome.text.lower()
+    assert "1 interlaced video: both fields of a frame stay together" in outcome.text
     assert outcome.code == 0

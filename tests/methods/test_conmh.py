@@ -206,11 +206,11 @@ def drop(state, key):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda s: {"state_dict": s}, "key 'model_state_dict': the checkpoint is not laid out as the authors' code"),
+        (lambda s: {"weights": s}, "key 'model_state_dict': the checkpoint is not laid out as the authors' code"),
         (lambda s: {"model_state_dict": 3}, "expected a dict of tensors under this key"),
         (
             lambda s: {"model_state_dict": {**s, "ln.bias": 1}},
-            "key 'ln.bias': the checkpoint's state dict holds what is",
+            "key 'ln.bias': is no tensor; found int",
         ),
         (lambda s: {"model_state_dict": drop(s, "binary.weight")}, "key 'binary.weight': the checkpoint is of another"),
         (
