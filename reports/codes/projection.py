@@ -19,12 +19,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import Unreadable, read_arrays, save_arrays
 
@@ -203,7 +204,8 @@ def _read(path: Path, n: int) -> Projection | None:
 
 def _write(path: Path, made: Projection) -> None:
     numbers = np.array([math.nan if made.silhouette is None else made.silhouette, made.nearest])
-    save_arrays(path, {"points": made.points, "numbers": numbers})
+    with suppress(OSError, BadInput):  # a cache that cannot be written still gives its page
+        save_arrays(path, {"points": made.points, "numbers": numbers})
 
 
 @contextmanager
