@@ -53,7 +53,7 @@ def read(path: Path) -> Record | Damaged:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return Damaged(path, f"does not fit the schema at '{where}': {first['msg']}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Damaged(path, f"cannot be read: {error}")
 
 

@@ -18,11 +18,13 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import Unreadable, read_arrays, save_arrays
 from benchmark.progress import Progress
@@ -200,4 +202,5 @@ def _read(path: Path, n: int) -> Projection | None:
 
 def _write(path: Path, made: Projection) -> None:
     numbers = np.array([math.nan if made.silhouette is None else made.silhouette, made.nearest])
-    save_arrays(path, {"points": made.points, "numbers": numbers})
+    with suppress(OSError, BadInput):  # a cache that cannot be written still gives its page
+        save_arrays(path, {"points": made.points, "numbers": numbers})

@@ -123,6 +123,7 @@ class LossRow:
     command: str
     clean: LossCell | None
     cells: list[LossCell]
+    unbounded: bool
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,7 @@ def _row(
         n=len(line.measured), why="; ".join(dict.fromkeys(reason for _, reason in line.lacking)),
         lacking=[record.identity.seed for record, _ in line.lacking],
         command=command(line, argument) if line.lacking else "", clean=clean, cells=cells,
+        unbounded=bool(cells) and (line.row.label, line.bits) not in ends,
     )  # fmt: skip
 
 
