@@ -169,7 +169,7 @@ def test_values_that_hdf5_would_make_up(tmp_path: Path, fill: Callable[[h5py.Fil
 @pytest.mark.parametrize("compressed", [True, False])
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float64, np.int64])
 def test_no_damage_of_a_matlab_file_ends_the_process(tmp_path: Path, compressed: bool, dtype: type) -> None:
-    """scipy follows types and lengths of a damaged file outside of its memory: none of them reaches it."""
+    """Types and lengths of a damaged file lead scipy outside of its memory: none of them reaches it."""
     hot = np.eye(24, 8).astype(dtype)
     for values in (hot, csc_matrix(hot.astype(float))):
         path, stream = tmp_path / "a.mat", io.BytesIO()
