@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.files.matlab_level5 import numbers
+
 if TYPE_CHECKING:
     import h5py
 
 _MARK = b"MATLAB 7.3"
+_LONGEST_NAME = 63
+"""Characters of a name in MATLAB."""
+
 _DENSEST = 2**34
 """Bytes up to which a sparse matrix becomes dense (our choice)."""
 
@@ -19,7 +24,7 @@ _DENSEST = 2**34
 def read_matlab(path: Path, names: Sequence[str] | None) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return arrays by name, those of ``names`` or all, and the names of all variables of a ``.mat`` file.
 
-    Sparse matrices become dense; text is an array of text, and what else is no array of numbers one of objects.
+    Sparse matrices become dense; text, cells and structures are arrays of text or objects, without their content.
     Raises almost anything where the file is damaged.
     """
     import h5py
@@ -38,17 +43,23 @@ def _read_7_2(path: Path, names: Sequence[str] | None) -> tuple[dict[str, np.nda
     from scipy.io import loadmat, whosmat
     from scipy.sparse import issparse
 
-    try:
-        content = loadmat(path, variable_names=None if names is None else list(names))
-        present = [name for name, _, _ in whosmat(path)]
-    except NotImplementedError as error:
-        raise ValueError("its header says MATLAB 7.3, and no HDF5 follows") from error
-    arrays = {
-        name: dense(value) if issparse(value) else np.asarray(value)
-        for name, value in content.items()
-        if not name.startswith("__")
-    }
-    return arrays, present
+    content = path.read_bytes()
+    if content.startswith(_MARK):
+        raise ValueError("its header says MATLAB 7.3, and no HDF5 follows")
+    if 0 in content[:4]:  # version 4
+        numeric = {name: True for name, _, _ in whosmat(path)}
+    else:
+        numeric = {name: is_number for name, is_number in numbers(content).items() if name}
+    if not all(name.isprintable() and len(name) <= _LONGEST_NAME for name in numeric):
+        raise ValueError("a variable has a name that no variable can have")
+    wanted = [name for name in (numeric if names is None else names) if name in numeric]
+    loaded = loadmat(path, variable_names=[name for name in wanted if numeric[name]])
+    arrays = {name: np.empty((), object) for name in wanted if not numeric[name]}
+    for name in wanted:
+        if numeric[name]:
+            value = loaded[name]
+            arrays[name] = dense(value) if issparse(value) else np.asarray(value)
+    return arrays, list(numeric)
 
 
 def _read_7_3(path: Path, names: Sequence[str] | None) -> tuple[dict[str, np.ndarray], list[str]]:

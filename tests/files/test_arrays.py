@@ -164,3 +164,26 @@ def test_variables_of_matlab_7_3(tmp_path: Path) -> None:
 def test_values_that_hdf5_would_make_up(tmp_path: Path, fill: Callable[[h5py.File], None], what: str) -> None:
     with pytest.raises(Unreadable, match=what):
         read_arrays(matlab_7_3(tmp_path / "a.mat", fill))
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float64, np.int64])
+def test_no_damage_of_a_matlab_file_ends_the_process(tmp_path: Path, compressed: bool, dtype: type) -> None:
+    """Types and lengths of a damaged file lead scipy outside of its memory: none of them reaches it."""
+    hot = np.eye(24, 8).astype(dtype)
+    for values in (hot, csc_matrix(hot.astype(float))):
+        path, stream = tmp_path / "a.mat", io.BytesIO()
+        savemat(stream, {"labels": values, "words": "text"}, do_compression=compressed)
+        whole = stream.getvalue()
+        path.write_bytes(whole)
+        assert np.array_equal(read_arrays(path)["labels"], hot)
+        places = [*range(120, min(len(whole), 260)), *range(260, len(whole), 37)]
+        for place in places:
+            for mask in (1, 16, 128, 255):
+                damaged = bytearray(whole)
+                damaged[place] ^= mask
+                path.write_bytes(damaged)
+                try:
+                    read_arrays(path)
+                except Unreadable as error:
+                    assert str(path) in str(error)
