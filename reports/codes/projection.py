@@ -81,6 +81,8 @@ def _compute(
     name: str,
 ) -> None:
     """Compute and keep the projections that are lacking, several at a time, each on one thread as ``plane`` says."""
+    import sklearn.manifold
+    import sklearn.metrics  # noqa: F401  # a library that is loaded later is not in the limit, and threads would race
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     workers = min(MOST_AT_ONCE, len(lacking), os.cpu_count() or 1)

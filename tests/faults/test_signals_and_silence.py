@@ -1,6 +1,5 @@
 """SIGTERM ends every process that a verb has started; long phases say something while output is no terminal."""
 
-import io
 import os
 import signal
 import subprocess
@@ -56,14 +55,14 @@ def ended(process, number, ready, within=60.0):
         time.sleep(0.1)
     children = descendants(process.pid)
     process.send_signal(number)
-    process.wait(timeout=within)  # what is printed is read later: a child that works on holds the pipe open
+    text, _ = process.communicate(timeout=within)
     until = time.monotonic() + 10
     while any(map(alive, children)) and time.monotonic() < until:
         time.sleep(0.1)
     left = [child for child in children if alive(child)]
     for child in left:
         os.kill(child, signal.SIGKILL)
-    return process.stdout.read(), left
+    return text, left
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -93,32 +92,21 @@ def test_a_run_that_is_told_to_end_keeps_its_checkpoint_and_says_so(root, cache_
     assert not list((tmp_path / "results").rglob("*.tmp"))
 
 
-class Watched(io.TextIOBase):
-    """Standard error that is no terminal and remembers its lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def write(self, text):
-        self.lines += [line for line in text.split("\n") if line.strip()]
-        return len(text)
-
-    def isatty(self):
-        return False
-
-
-@pytest.fixture
-def log(monkeypatch):
-    """Every interval between two lines shortened from 20 s to a tenth of a second."""
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """Every interval between two lines shortened from 20 s to a tenth of a second, in this process."""
     from benchmark import progress
 
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.1)
-    watched = Watched()
-    monkeypatch.setattr(sys, "stderr", watched)
-    return watched
 
 
-def test_checking_features_is_told(bench, log):
+def lines_of(outcome, *words):
+    """Return the lines on standard error, which is no terminal, that have one of the words."""
+    lines = outcome.done().err.splitlines()
+    return [line for line in lines if any(word in line for word in words)]
+
+
+def test_checking_features_is_told(bench):
     import h5py
     import numpy as np
 
@@ -131,23 +119,31 @@ def test_checking_features_is_told(bench, log):
             for first in range(0, n, 256):
                 stored[first : first + 256] = values + first % 7
         np.save(folder / f"{split}.npy", np.eye(4, dtype="u1")[np.arange(n) % 4])
-    bench.run(folder, "--dry-run").done()
-    told = [line for line in log.lines if "train.h5" in line or "check" in line]
-    assert len(told) >= 3
-    assert any("%" in line for line in told)
+    lines = lines_of(bench.run(folder, "--dry-run"), "train.h5")
+    assert len(lines) >= 3
+    assert any("%" in line for line in lines)
 
 
-def test_building_embedded_data_is_told(call, log, tmp_path):
-    call("run", "--methods", "lsh", "--datasets", "moving_digits", "--bits", 16, "--subset", 240, "--no-page",
-         "--results", tmp_path / "results", "--cache", tmp_path / "cache").done()  # fmt: skip
-    assert len([line for line in log.lines if "moving_digits" in line and "%" in line]) >= 3
+def test_building_embedded_data_is_told(call, tmp_path):
+    outcome = call("run", "--methods", "lsh", "--datasets", "moving_digits", "--bits", 16, "--subset", 240, "--no-page",
+                   "--results", tmp_path / "results", "--cache", tmp_path / "cache")  # fmt: skip
+    assert len([line for line in lines_of(outcome, "moving_digits") if "%" in line]) >= 3
 
 
-def test_building_the_page_is_told(bench, log):
-    folder = make_dataset(bench.root / "plain")
-    bench.call(
-        *("run", "--methods", "lsh", "random", "--datasets", folder, "--bits", 16, "--results", bench.results),
-        *("--cache", bench.root / "cache"),
-    ).done()
-    told = [line for line in log.lines if "page" in line or "t-SNE" in line or "plane" in line]
-    assert len(told) >= 2
+def test_placing_codes_in_a_plane_is_told(call, cache_root, tmp_path):
+    outcome = call("run", "--methods", "lsh", "--datasets", "moving_digits", "--bits", 16, "--subset", 480,
+                   "--results", tmp_path / "results")  # fmt: skip
+    assert lines_of(outcome, "t-SNE") and lines_of(outcome, "building the page")
+
+
+def test_a_step_that_counts_nothing_is_told(capfd):
+    from benchmark.progress import Progress
+
+    with Progress("outer"):
+        with Progress("inner", total=10, unit="cells") as progress:
+            progress.advance(5)
+            time.sleep(0.3)
+        time.sleep(0.3)
+    lines = capfd.readouterr().err.splitlines()
+    assert any(line.startswith("inner  50%") and line.endswith(" left") for line in lines)
+    assert lines[-1].startswith("outer  0:00 so far")
