@@ -60,7 +60,7 @@ def run(job: Job) -> int:
         try:
             record, was_finished = _finish(job, cell, settings, wait=waiting)
             is_failure = record.status == "failed"
-            line = summary.cell_line(number + 1, len(job.cells), cell, record, was_finished)
+            line = summary.cell_line(number + 1, len(job.cells), cell, record, earlier=was_finished)
         except Busy:
             print(f"        {cell.label()}: another process is running it; it is read at the end", flush=True)
             busy.append(cell)
