@@ -157,7 +157,7 @@ def test_an_error_in_the_prefetch_thread_reaches_the_loop():
 def test_checkpoints_are_never_unpickled(tmp_path):
     path = tmp_path / "evil.pt"
     torch.save({"state": ToyConfig()}, path)
-    with pytest.raises(BadInput, match="it is not unpickled"):
+    with pytest.raises(BadInput, match="is not unpickled"):
         load_tensors(path)
     with pytest.raises(BadInput, match="no such checkpoint file"):
         load_tensors(tmp_path / "absent.pt")
