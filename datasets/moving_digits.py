@@ -26,15 +26,17 @@ from typing import ClassVar
 
 import h5py
 import numpy as np
-from rich.console import Console
-from rich.progress import track
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmark.data.sharded_videos import ShardedVideos
+from benchmark.errors import BadInput
 from benchmark.files.atomic import replacing
+from benchmark.files.hdf5 import open_hdf5
 from benchmark.files.lock import locked
 from benchmark.interfaces.dataset import SPLITS, Dataset, check_split, multi_hot
 from benchmark.interfaces.videos import FrameShape, Videos
 from benchmark.paths import Roots
+from benchmark.progress import Progress
 from datasets.parts.frame_features import DIM, frame_features
 from datasets.parts.motion import FRAMES, KINDS, SIZE
 from datasets.parts.rendering import LEVELS, digit_images, draw_video
@@ -87,7 +89,7 @@ class MovingDigits(Dataset):
 
     @cached_property
     def _pixels(self) -> dict[str, h5py.File]:
-        return {split: h5py.File(self._folder / f"{split}_pixels.h5", "r") for split in SPLITS}
+        return {split: open_hdf5(self._folder / f"{split}_pixels.h5") for split in SPLITS}
 
 
 def class_of_rows(split: str) -> np.ndarray:
@@ -104,16 +106,25 @@ def draw(split: str, rows: np.ndarray) -> np.ndarray:
 
 
 def build(folder: Path) -> None:
-    """Build what is missing, each file atomically and one process at a time."""
+    """Build what is missing or no longer a whole file, each file atomically and one process at a time."""
     wanted = [folder / f"{split}{kind}.h5" for split in SPLITS for kind in ("", "_pixels")]
-    if all(file.exists() for file in wanted):
+    if all(_is_whole(file) for file in wanted):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock", wait=True):
         for split in SPLITS:
             features, pixels = folder / f"{split}.h5", folder / f"{split}_pixels.h5"
-            if not (features.exists() and pixels.exists()):
+            if not (_is_whole(features) and _is_whole(pixels)):
                 _build_split(split, features, pixels)
+
+
+def _is_whole(path: Path) -> bool:
+    """Return whether a file is there and not cut short."""
+    try:
+        open_hdf5(path).close()
+    except BadInput:
+        return False
+    return True
 
 
 def _build_split(split: str, features: Path, pixels: Path) -> None:
@@ -121,35 +132,37 @@ def _build_split(split: str, features: Path, pixels: Path) -> None:
     with (
         replacing(features) as features_file,
         replacing(pixels) as pixels_file,
-        h5py.File(features_file, "w") as features_out,
-        h5py.File(pixels_file, "w") as pixels_out,
+        h5py.File(features_file, "w", locking=False) as features_out,
+        h5py.File(pixels_file, "w", locking=False) as pixels_out,
+        Progress(f"building the {split} split of moving_digits (once)", total=n) as progress,
     ):
         values = features_out.create_dataset("feats", (n, FRAMES, DIM), np.float16)
         frames = pixels_out.create_dataset(
             "pixels", (n, FRAMES, SIZE, SIZE), np.uint8, chunks=(1, FRAMES, SIZE, SIZE), compression="gzip"
         )
-        blocks = track(
-            _blocks(split, n),
-            f"building the {split} split of moving_digits (once)",
-            total=-(-n // _BLOCK),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        for rows, levels, computed in blocks:
+        for rows, levels, computed in _blocks(split, n):
             frames[rows[0] : rows[-1] + 1] = levels
             values[rows[0] : rows[-1] + 1] = computed
+            progress.advance(len(rows))
 
 
 def _blocks(split: str, n: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield rows, pixels and features in order; one block per core, which beats all cores on one block."""
+    """Yield rows, pixels and features in order; one block per core, which beats all cores on one block.
+
+    torch.set_num_threads would limit the threads of the whole process and for good: OpenMP's limit is that of the
+    calling thread, and ends with its block.
+    """
     import torch
 
     def block(start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rows = np.arange(start, min(start + _BLOCK, n))
         levels = draw(split, rows)
-        return rows, levels, frame_features(levels.reshape(-1, SIZE, SIZE)).reshape(len(rows), FRAMES, DIM)
+        torch.get_num_threads()  # when first asked in a thread, torch sets that thread's number: not inside the limit
+        with threadpool_limits(limits=1, user_api="openmp"):
+            features = frame_features(levels.reshape(-1, SIZE, SIZE))
+        return rows, levels, features.reshape(len(rows), FRAMES, DIM)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield from pool.map(block, range(0, n, _BLOCK))
 
 

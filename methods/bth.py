@@ -24,7 +24,7 @@ from methods.parts.reconstruction import linear_mean_square
 
 PRETRAIN, TRAIN = "pretrain", "train"
 READ = 256
-"""Videos whose latent features are computed at a time (ours)."""
+"""Videos whose latent features are computed at a time (our choice)."""
 
 
 class BTHConfig(AdamConfig):
@@ -36,8 +36,8 @@ class BTHConfig(AdamConfig):
     )
     centred_start: bool = Field(
         False,
-        description="first biases take the mean training frame off the input and put it on the output, which keeps "
-        "bits from saying the same of all videos; ours, the authors' code has torch's default biases",
+        description="initial biases subtract the mean training frame from the input and add it to the output, so that "
+        "bits differ between videos; our choice, the authors' code has torch's default biases",
     )
     width: int = Field(256, ge=2, description="hidden width; authors' configuration")
     layers: int = Field(1, ge=1, description="transformer blocks; authors' configuration")
@@ -51,13 +51,13 @@ class BTHConfig(AdamConfig):
     anchors: int = Field(
         2000,
         ge=1,
-        description="anchors asked for; authors' configuration. At most one for every 7 training videos; ours",
+        description="anchors, at most one for every 7 training videos; authors' configuration, the limit is our choice",
     )
     reconstruction_weight: float = Field(0.92, ge=0, description="weight of the reconstruction term; authors' code")
     neighbour_weight: float = Field(0.08, ge=0, description="weight of the pairwise similarity term; authors' code")
     anchor_weight: float = Field(0.8, ge=0, description="weight of the regression to the anchor; authors' code")
     pretrain_epochs: int = Field(
-        56, ge=1, description="epochs of reconstruction alone, before the anchors; ours: as many as of the main stage"
+        56, ge=1, description="epochs of reconstruction alone, before the anchors; our choice: as in the main stage"
     )
     epochs: int = Field(56, ge=1, description="epochs, the last of which is the result; authors' code")
     batch_size: int = Field(256, ge=1, description="videos (with their partners, pairs) per step; authors' code")
@@ -80,40 +80,42 @@ class BTH(TrainedMethod):
     source = "github.com/Lily1994/BTH, commit c97db40"
     differences = (
         "In the released code the target of the reconstruction is the corrupted input itself, as both share memory: "
-        "variant 'released'. In the paper it is the intact video: variant 'paper'. Numbers of the released code are "
-        "those at hand for comparison, so 'released' is the default.",
-        "In the released code the corruption stays in the loader's copy of the data until the epoch ends and adds up "
-        "on a video that is met again. It depends on the order of loading and is not reproduced in either variant: "
+        "variant 'released'. In the paper it is the intact video: variant 'paper'. The default is 'released', because "
+        "the numbers that exist for comparison are those of the released code.",
+        "In the released code the corruption stays in the loader's copy of the data until the epoch ends. It adds up "
+        "on a video that is read again. This depends on the order of loading, and neither variant reproduces it: "
         "here every visit starts from intact frames, and replacements are intact.",
-        "The released loader repeats its integer draws in every epoch; here they differ from epoch to epoch.",
-        "The token and segment embeddings of the released network take no part in any computation and are left out.",
+        "The released loader repeats its integer draws in every epoch. Here they differ from epoch to epoch.",
+        "The token and segment embeddings of the released network take part in no computation. They are left out.",
     )
     choices = (
-        "The length of the first stage is not in the released code's configuration; ours equals the second's.",
-        "K-means is scikit-learn's: a centre that loses all its videos moves to a far video, where the released code "
-        "drops it. The neighbour graph is sparse and equals the dense one of the released code, but an anchor that is "
-        "nobody's neighbour takes no part, where the released code's graph becomes empty.",
-        "Only FCVID was configured by the authors; the other presets are ours.",
-        "With the released code's initial biases many bits say the same of nearly all videos where the features have a "
-        "large mean and the training is short. Variant 'centred' (ours) differs in two initial biases only.",
+        "The released code's configuration does not give the length of the first stage. By default it equals that of "
+        "the second.",
+        "K-means is scikit-learn's. A centre that loses all its videos moves to a distant video, where the released "
+        "code drops it.",
+        "The neighbour graph is sparse and equals the dense one of the released code, except that an anchor without "
+        "neighbours takes no part. There the released code's graph becomes empty.",
+        "The authors configure FCVID only. All other presets are our choice.",
+        "With the released code's initial biases, many bits are equal for nearly all videos if the features have a "
+        "large mean and the training is short. Variant 'centred' (our choice) differs in two initial biases only.",
     )
     cost = (
-        "Two stages over all videos, the second on pairs. Between them K-means and a sparse neighbour graph, for every "
-        "code length and seed, as they come from the first stage: 14 s and 32 s for 45,585 videos and 2,000 anchors, "
-        "1.3 GiB."
+        "Two stages over all videos, the second on pairs. Between them, K-means and a sparse neighbour graph for every "
+        "code length and seed, as they depend on the first stage. These take 14 s and 32 s and 1.3 GiB for 45,585 "
+        "videos and 2,000 anchors."
     )
     bf16 = (
-        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
-        "0.362 ± 0.053 and 0.437 ± 0.056; moving_digits 0.601 ± 0.017 and 0.586 ± 0.006."
+        "mAP@20 at 64 bits in float32 and in bfloat16, mean ± deviation over three seeds. Subset of ucf101, 20 epochs: "
+        "0.362 ± 0.053 and 0.437 ± 0.056. moving_digits: 0.601 ± 0.017 and 0.586 ± 0.006."
     )
     Config = BTHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fcvid": {"anchors": 2000, "batch_size": 256, "epochs": 56},  # the authors' only configuration
-        # Ours: about 23 training videos for each anchor, as on FCVID, and batches that leave some steps in an epoch.
+        # Our choice: about 23 training videos for each anchor, as on FCVID, and batches that leave an epoch some steps.
         "activitynet": {"anchors": 400, "batch_size": 128},
         "ucf101": {"anchors": 400, "batch_size": 128, "pretrain_epochs": 20},
         "hmdb51": {"anchors": 150, "batch_size": 128, "pretrain_epochs": 20},
-        # Ours: a minute of training on two cores. Chosen on videos held out from the training split.
+        # Our choice: a minute of training on two cores. It was made on videos held out from the training split.
         "moving_digits": {
             "width": 128,
             "centred_start": True,
@@ -145,7 +147,7 @@ class BTH(TrainedMethod):
         return [adam_stage(name, epochs, self.config) for name, epochs in lengths.items()]
 
     def begin_stage(self, stage: Stage, train: Videos, start: Start = FRESH) -> None:
-        """Before the main stage: anchors and graph from the network so far, then fresh weights."""
+        """Before the main stage, make anchors and graph with the network of the first stage, then reset its weights."""
         if stage.name == TRAIN:
             self._take_graph(train, start)
             with torch.random.fork_rng(devices=[]):
@@ -172,7 +174,7 @@ class BTH(TrainedMethod):
         )
 
     def _origin(self, start: Start) -> dict[str, Any]:
-        """Return all that the weights at the end of the first stage are a function of, besides the videos."""
+        """Return all that the weights at the end of the first stage depend on, besides the videos."""
         return {
             "seed": self.run.seed,
             "bits": self.bits,

@@ -27,47 +27,47 @@ from methods.parts.segments import by_clip, sample_segments
 
 
 class ChainConfig(AdamConfig):
-    """The poster states the three tasks and no number, so every default is ours; descriptions name the model for it."""
+    """The poster gives no numbers, so all defaults are our choice; some follow the model that a description names."""
 
     segments: int | None = Field(
-        None, ge=2, description="frames per clip; none takes half of the video's, rounded up; ours"
+        None, ge=2, description="frames per clip; none takes half of the video's frames, rounded up; our choice"
     )
     spatial: Literal["auto", "views", "feature", "none"] = Field(
         "auto",
-        description="temporally consistent spatial augmentation: two of the stored views of the features, in "
-        "feature space, or none; auto takes views where the data have them, else feature; the poster augments pixels",
+        description="temporally consistent spatial augmentation: two of the stored views, a transform in feature "
+        "space, or none; auto takes views where the data have several, else feature; the poster augments pixels",
     )
-    channel_drop: float = Field(0.1, ge=0, lt=1, description="feature mode: chance that a clip loses a channel; ours")
-    channel_spread: float = Field(0.1, ge=0, description="feature mode: deviation of a clip's channel gains; ours")
-    jitter: float = Field(0.1, ge=0, description="feature mode: shift along principal directions, in deviations; ours")
-    jitter_directions: int = Field(32, ge=1, description="feature mode: principal directions of the shift; ours")
+    channel_drop: float = Field(0.1, ge=0, lt=1, description="feature mode: chance to drop a channel; our choice")
+    channel_spread: float = Field(0.1, ge=0, description="feature mode: deviation of channel gains; our choice")
+    jitter: float = Field(0.1, ge=0, description="feature mode: deviation of the shift along a direction; our choice")
+    jitter_directions: int = Field(32, ge=1, description="feature mode: principal directions of the shift; our choice")
     width: int = Field(256, ge=1, description="encoder width; ConMH's")
-    depth: int = Field(6, ge=1, description="encoder layers; ours (the poster says attention-based)")
-    heads: int = Field(8, ge=1, description="encoder heads; ours")
+    depth: int = Field(6, ge=1, description="encoder layers; our choice (the poster says attention-based)")
+    heads: int = Field(8, ge=1, description="encoder heads; our choice")
     scene_dim: int = Field(128, ge=1, description="width of the scene embeddings; PCL's")
     contrast_on: Literal["codes", "reals"] = Field(
-        "codes", description="what is contrasted, mean codes or mean reals before the sign; the poster has codes"
+        "codes", description="what is contrasted: mean codes, or mean reals before the sign; the poster has codes"
     )
     temperature: float = Field(0.5, gt=0, description="temperature of the contrastive loss; ConMH's")
     class_prior: float = Field(
-        0.0, ge=0, lt=1, description="chance that a negative is of the same class; 0 is plain NT-Xent; ours"
+        0.0, ge=0, lt=1, description="chance that a negative is of the same class; 0 is plain NT-Xent; our choice"
     )
-    order_weight: float = Field(0.1, ge=0, description="weight of frame order verification, 0 switches it off; ours")
+    order_weight: float = Field(0.1, ge=0, description="weight of frame order verification, 0 for none; our choice")
     order_target: Literal["slot", "frame"] = Field(
-        "slot", description="position that is predicted: within the clip, or within the video; ours"
+        "slot", description="position that is predicted: within the clip, or within the video; our choice"
     )
     order_videos: Literal["all", "several_scenes"] = Field(
-        "all", description="videos whose order is learnt; those with one scene may be static; ours"
+        "all", description="videos whose order is learnt; a video with one scene may be static; our choice"
     )
-    scene_weight: float = Field(0.1, ge=0, description="weight of scene change regularisation, 0 switches it off; ours")
-    concentration: float = Field(0.2, gt=0, description="temperature of the prototypical contrast; ours")
-    adaptive_concentration: bool = Field(False, description="a concentration for each scene, as in PCL; ours")
+    scene_weight: float = Field(0.1, ge=0, description="weight of scene change regularisation, 0 for none; our choice")
+    concentration: float = Field(0.2, gt=0, description="temperature of the prototypical contrast; our choice")
+    adaptive_concentration: bool = Field(False, description="a concentration for each scene, as in PCL; our choice")
     negatives: Literal["video", "batch"] = Field(
-        "video", description="scenes that a frame is told apart from: its video's, or all of the batch; ours"
+        "video", description="scenes that a frame is contrasted with: its video's, or those of the batch; our choice"
     )
-    most_scenes: int = Field(8, ge=2, le=127, description="smallest scenes beyond this number are merged; ours")
+    most_scenes: int = Field(8, ge=2, le=127, description="most scenes per video, others are merged; our choice")
     batch_size: int = Field(512, ge=2, description="videos per step; ConMH's")
-    epochs: int = Field(300, ge=1, description="epochs, the last of which is the result; ours")
+    epochs: int = Field(300, ge=1, description="epochs, the last of which is the result; our choice")
     learning_rate: float = Field(1e-4, gt=0, description="initial learning rate of Adam; ConMH's")
     decay_factor: float = Field(0.9, gt=0, le=1, description="learning rate factor per step; ConMH's")
     decay_every: int = Field(20, ge=1, description="epochs between the steps; ConMH's")
@@ -89,35 +89,35 @@ class CHAIN(TrainedMethod):
     )
     source = "the poster and abstract, arXiv 2310.18926; the authors have published no code"
     differences = (
-        "The authors have published no code: this is a re-implementation from the poster and the abstract, which state "
-        "the tasks and their parts, and no number. No published table exists to compare with: the results are in "
-        "figures.",
-        "The paper augments pixels before the CNN; features with one view per video are augmented in feature space.",
+        "The authors have published no code. This is a re-implementation from the poster and the abstract, which "
+        "describe the tasks and state no number.",
+        "No published table exists to compare with. The published results are figures.",
+        "The paper augments pixels before the CNN. Features with one view are augmented in feature space.",
     )
     choices = (
-        "Every setting that is marked as ours: the poster states none of them.",
-        "Scenes come from affinity propagation on the CNN's features of the whole video, once before training; whether "
-        "the paper clusters these or the encoder's representations is not known to us.",
-        "Prototypes of a clip come from the other clip of the same video; negatives are the scenes of the same video.",
-        "With an even number of frames a bit may be undecided; it stays 0, and the protocol says how it counts.",
+        "Every setting marked 'our choice'. The poster states none of them.",
+        "Scenes come from affinity propagation on the CNN's features of the whole video, once before training. We do "
+        "not know whether the paper clusters these features or the encoder's representations.",
+        "The prototypes of a clip come from the other clip of its video. Negatives are the scenes of that video.",
+        "With an even number of frames a bit may be undecided. It stays 0, and the protocol decides how it counts.",
     )
     cost = (
-        "One stage on two clips of every video. Before it affinity propagation on the frames of every video, once for "
-        "all code lengths and seeds: 12 s for 45,585 made-up videos of 25 x 4096 on 2 cores, reading not counted."
+        "One stage on two clips of every video. Before it, affinity propagation on the frames of every video, once for "
+        "all code lengths and seeds: 12 s for 45,585 synthetic videos of 25 x 4096 on 2 cores, reading excluded."
     )
     bf16 = (
-        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
-        "0.867 ± 0.005 and 0.866 ± 0.002; moving_digits 0.698 ± 0.018 and 0.693 ± 0.016."
+        "mAP@20 at 64 bits in float32 and in bfloat16, mean ± deviation over three seeds. Subset of ucf101, 20 epochs: "
+        "0.867 ± 0.005 and 0.866 ± 0.002. moving_digits: 0.698 ± 0.018 and 0.693 ± 0.016."
     )
     Config = ChainConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        # All ours, after ConMH's configurations and those of later code with its losses.
+        # All are our choice, after ConMH's configurations and those of later code with its losses.
         "fcvid": {"batch_size": 512, "epochs": 300},
         "activitynet": {"batch_size": 128, "epochs": 500},
         "yfcc": {"batch_size": 128, "epochs": 40},
         "ucf101": {"batch_size": 128, "epochs": 350},
         "hmdb51": {"batch_size": 128, "epochs": 350},
-        # Small enough for minutes on two cores; most motions there are periodic, so that order is learnt slowly.
+        # Small enough for minutes on two cores. Most motions there are periodic, so order is learnt slowly.
         "moving_digits": {
             "width": 128,
             "depth": 2,
@@ -165,7 +165,7 @@ class CHAIN(TrainedMethod):
         return self.segments if self.config.order_target == "slot" else self.shape.frames
 
     def build(self) -> nn.Module:
-        """Return the network; all of its heads, so that its first weights are the same in every ablation."""
+        """Return the network with all of its heads, so that its first weights are the same in every ablation."""
         config = self.config
         return ClipNetwork(
             self.shape.frames,
@@ -184,7 +184,7 @@ class CHAIN(TrainedMethod):
     def prepare(self, train: Videos) -> None:
         """Find the scenes and the principal directions of the frames, as far as the configuration uses them.
 
-        Raises BadInput where stored views are asked for and the data have one.
+        Raises BadInput if the configuration asks for stored views and the data have only one.
         """
         config = self.config
         if config.spatial == "views" and train.views < 2:
@@ -194,9 +194,9 @@ class CHAIN(TrainedMethod):
                 next_step="use spatial=feature, or features of shape (videos, views, frames, dim)",
             )
         if self._uses_scenes:
-            found = scenes(self.run, train, config.most_scenes)
-            self._scenes = found.labels
-            self.run.log(**found.scalars())
+            video_scenes = scenes(self.run, train, config.most_scenes)
+            self._scenes = video_scenes.labels
+            self.run.log(**video_scenes.scalars())
         if config.order_weight > 0:
             self.run.log(order_chance=1 / self._order_classes)
         spatial = self._spatial(train)
@@ -212,7 +212,7 @@ class CHAIN(TrainedMethod):
         self._prepared = True
 
     def begin_stage(self, stage: Stage, train: Videos, start: Start = FRESH) -> None:
-        """Make sure of what ``prepare`` gives."""
+        """Call ``prepare`` if it was not called before."""
         if not self._prepared:
             self.prepare(train)
 
@@ -268,8 +268,8 @@ class CHAIN(TrainedMethod):
         """Return ``(2 n, m, dim)``: the first clip of every video, then the second."""
         clips = gather_frames(by_clip(batch["frames"]), by_clip(batch["index"]))
         if self._feature_space is not None:
-            drawn: Batch = {name: by_clip(batch[name]) for name in ("channels", "shift") if name in batch}
-            self._feature_space.apply_(clips, drawn)
+            transforms: Batch = {name: by_clip(batch[name]) for name in ("channels", "shift") if name in batch}
+            self._feature_space.apply_(clips, transforms)
         return clips
 
     def _order_target(self, batch: Batch) -> Tensor:

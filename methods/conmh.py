@@ -40,9 +40,9 @@ class ConMHConfig(AdamConfig):
         "small",
         description="layers/heads: mini 1/1, small 12/6, base 12/12, large 24/16; authors' configuration",
     )
-    encoder_width: int | None = Field(None, ge=1, description="overrides the size's encoder width of 256; ours")
-    encoder_depth: int | None = Field(None, ge=1, description="overrides the size's number of encoder layers; ours")
-    encoder_heads: int | None = Field(None, ge=1, description="overrides the size's number of encoder heads; ours")
+    encoder_width: int | None = Field(None, ge=1, description="overrides the size's encoder width of 256; our choice")
+    encoder_depth: int | None = Field(None, ge=1, description="overrides the size's encoder layers; our choice")
+    encoder_heads: int | None = Field(None, ge=1, description="overrides the size's encoder heads; our choice")
     decoder_width: int = Field(192, ge=1, description="decoder width; authors' code, all sizes")
     decoder_depth: int = Field(2, ge=1, description="decoder layers; authors' code, all sizes")
     decoder_heads: int = Field(3, ge=1, description="decoder heads; authors' code, all sizes")
@@ -50,7 +50,7 @@ class ConMHConfig(AdamConfig):
         None,
         ge=0,
         description="encoder layers whose activations are kept for backward, the others are computed again; none "
-        "keeps all in bfloat16 and up to a batch of 128, and four above it; ours: equal values in less memory",
+        "keeps all in bfloat16 and up to a batch of 128, and four above it; our choice: equal values in less memory",
     )
     mask_ratio: float = Field(
         0.75, gt=0, lt=1, description="share of frames masked in each view; authors' configuration"
@@ -79,8 +79,8 @@ class ConMHConfig(AdamConfig):
         """Return the decoder's width, depth and heads."""
         return Size(self.decoder_width, self.decoder_depth, self.decoder_heads)
 
-    def kept(self) -> int:
-        """Return how many encoder layers keep their activations for backward."""
+    def layers_to_keep(self) -> int:
+        """Return how many encoder layers keep their activations for backward, in float32."""
         if self.kept_blocks is not None:
             return self.kept_blocks
         return self.encoder().depth if self.batch_size <= SMALL_BATCH else 4
@@ -97,18 +97,21 @@ class ConMH(TrainedMethod):
     paper = "Wang, Wang, Chen, Zeng, Xia: Contrastive Masked Autoencoders for Self-Supervised Video Hashing, AAAI 2023"
     source = "github.com/huangmozhi9527/ConMH, commit d6dd5b5"
     differences = (
-        "The result is the last epoch, the one whose checkpoint the authors report; their loops run five more.",
+        "The result is the last epoch, which is the one whose checkpoint the authors report. Their loops run five more "
+        "epochs.",
     )
     choices = (
-        "View masks are drawn by the suite's seeded generators; the authors' code draws them from one global stream.",
-        "With an even number of frames a bit may be undecided; it stays 0, and the protocol says how it counts.",
-        "Only visible frames are embedded and the decoder's last layer yields hidden frames only: equal values.",
-        "The authors' repository has no UCF101 and HMDB51; their presets are those of later code with its losses.",
+        "View masks are drawn by the suite's seeded generators. The authors' code draws them from one global stream.",
+        "With an even number of frames a bit may be undecided. It stays 0, and the protocol decides how it counts.",
+        "Only visible frames are embedded, and the decoder's last layer computes hidden frames only. The values are "
+        "equal.",
+        "The authors' repository has no configuration of UCF101 and HMDB51. Their presets are those of later code with "
+        "ConMH's losses.",
     )
-    cost = "One stage; a step grows with the videos times both views. No preparation."
+    cost = "One stage, without preparation. The cost of a step grows with the number of videos, each in two views."
     bf16 = (
-        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
-        "0.805 ± 0.022 and 0.803 ± 0.020; moving_digits 0.709 ± 0.006 and 0.701 ± 0.008."
+        "mAP@20 at 64 bits in float32 and in bfloat16, mean ± deviation over three seeds. Subset of ucf101, 20 epochs: "
+        "0.805 ± 0.022 and 0.803 ± 0.020. moving_digits: 0.709 ± 0.006 and 0.701 ± 0.008."
     )
     Config = ConMHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -126,9 +129,9 @@ class ConMH(TrainedMethod):
         # AutoSSVH masks 0.7 and takes a class prior of 0.1 on HMDB51.
         "ucf101": {"batch_size": 128, "mask_ratio": 0.5, "epochs": 350},
         "hmdb51": {"batch_size": 128, "mask_ratio": 0.5, "class_prior": 0.05, "epochs": 350},
-        # Ours, for a minute and a half on 2 cores. A few short trials of size, mask ratio, batch size (32, 64, 128) and
-        # learning rate (5e-4, 1e-3), at 64 bits and one seed, on 400 training videos held out as queries; the test
-        # queries took no part. It is no full grid, and the epochs are bounded by time: more of them score higher.
+        # Our choice, for a minute and a half on 2 cores. It follows a few short trials of size, mask ratio, batch size
+        # (32, 64, 128) and learning rate (5e-4, 1e-3), at 64 bits and one seed. Their queries were 400 training videos;
+        # the test queries took no part. This was no full grid. Time bounds the epochs: more of them score higher.
         "moving_digits": {"size": "mini", "batch_size": 64, "learning_rate": 5e-4, "epochs": 8},
     }
     config: ConMHConfig
@@ -149,8 +152,8 @@ class ConMH(TrainedMethod):
         """Return the masked autoencoder."""
         frames, dim = self.shape
         config = self.config
-        kept = config.kept() if self.run.precision == FP32 else config.kept_blocks
-        return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), kept)
+        kept_blocks = config.layers_to_keep() if self.run.precision == FP32 else config.kept_blocks
+        return MaskedAutoencoder(frames, dim, self.bits, config.encoder(), config.decoder(), kept_blocks)
 
     def stages(self) -> Sequence[Stage]:
         """Return the one stage."""
@@ -197,12 +200,12 @@ class ConMH(TrainedMethod):
         return Imported(sizes.bits, FrameShape(0, sizes.dim), config, state)
 
 
-def _size_name(found: AutoencoderSizes) -> str:
+def _size_name(sizes: AutoencoderSizes) -> str:
     for name, size in ENCODERS.items():
-        if (size.width, size.depth, size.width // size.heads * size.heads) == (found.width, found.depth, found.inner):
+        if (size.width, size.depth, size.width // size.heads * size.heads) == (sizes.width, sizes.depth, sizes.inner):
             return name
     raise BadInput(
         "the checkpoint's encoder has none of the authors' sizes",
         expected="width 256 with 1, 12 or 24 layers of inner width 256, 252 or 256",
-        found=f"width {found.width} with {found.depth} layers of inner width {found.inner}",
+        found=f"width {sizes.width} with {sizes.depth} layers of inner width {sizes.inner}",
     )

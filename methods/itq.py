@@ -24,7 +24,9 @@ class ITQ(LinearHash):
     title = "ITQ"
     paper = "Gong, Lazebnik: Iterative Quantization: A Procrustean Approach to Learning Binary Codes, CVPR 2011"
     choices = ("The mean-pooled videos are centred and not normalised.",)
-    cost = "One pass over the videos for their principal directions, then iterations of n x bits x bits. Seconds."
+    cost = (
+        "One pass over the videos for their principal directions, then iterations of n x bits x bits. It takes seconds."
+    )
     Config = ITQConfig
 
     @classmethod
@@ -37,14 +39,14 @@ class ITQ(LinearHash):
         projections(self.run, train, self.bits)
 
     def fit(self, train: Videos) -> None:
-        """Learn the rotation; raises BadInput where fewer directions than bits have variance."""
-        found = principal(self.run, train, self.bits)
-        require(found, self.bits, self.title)
+        """Learn the rotation. Raises BadInput if fewer directions than bits have variance."""
+        basis = principal(self.run, train, self.bits)
+        require(basis, self.bits, self.title)
         values = np.ascontiguousarray(projections(self.run, train, self.bits))
         start = random_rotation(self.run.rng("rotation"), self.bits)
         rotation, errors = rotate(values, start, self.config.iterations)
         self.run.log(quantisation_error_first=errors[0], quantisation_error_last=errors[-1])
-        self.hold(found.mean, found.axes @ rotation)
+        self.hold(basis.mean, basis.axes @ rotation)
 
 
 def random_rotation(rng: np.random.Generator, size: int) -> np.ndarray:

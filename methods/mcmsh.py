@@ -37,22 +37,22 @@ class MCMSHConfig(AdamConfig):
     anchors: int = Field(
         2000,
         ge=2,
-        description="clusters of the mean-pooled videos; authors' code. A small training set gets fewer (ours)",
+        description="clusters of the mean-pooled videos; authors' code. A small training set gets fewer (our choice)",
     )
     anchor_seed: int = Field(
         0,
         ge=0,
-        description="seed of the clustering; ours. One clustering serves all code lengths and seeds, as the authors' "
-        "files do",
+        description="seed of the clustering; our choice. One clustering serves all code lengths and seeds, as in the "
+        "authors' files",
     )
     anchor_starts: int = Field(
         1,
         ge=1,
-        description="clusterings from other first centres, of which the tightest is taken; authors' code has one",
+        description="clusterings from different first centres, of which the tightest is used; authors' code has one",
     )
     anchor_start: Literal["drawn", "spread"] = Field(
         "drawn",
-        description="first centres: videos drawn at random, as authors' code has it, or far apart (k-means++; ours)",
+        description="first centres: videos drawn at random (authors' code), or far apart by k-means++; our choice",
     )
     corruption: float = Field(
         0.15, ge=0, le=1, description="share of frames that are selected for corruption; authors' code"
@@ -62,7 +62,7 @@ class MCMSHConfig(AdamConfig):
         None,
         gt=0,
         description="slope of the tanh when encoding; none takes that of the checkpoint, which is the last epoch's "
-        "(the authors' evaluation after training), or 1 where it has none (their stand-alone evaluation)",
+        "(as in the authors' evaluation after training), or 1 if it has none (as in their stand-alone evaluation)",
     )
     batch_size: int = Field(256, ge=2, description="videos per step; authors' configuration")
     epochs: int = Field(56, ge=1, description="epochs, the last of which is the result; authors' configuration")
@@ -77,7 +77,7 @@ class MCMSHConfig(AdamConfig):
 
 
 class Network(nn.Module):
-    """The mixer and the hash layer; names and shapes are those of the authors' checkpoints, and alpha is added."""
+    """The mixer and the hash layer. Names and shapes are those of the authors' checkpoints; alpha is added."""
 
     alpha: Tensor
 
@@ -109,10 +109,11 @@ class Structure(NamedTuple):
 
 
 class MCMSH(TrainedMethod):
-    """Five videos a step: one, a similar or dissimilar partner, a positive and two negatives from the anchor graph.
+    """Each step takes five videos: one, a partner, a positive and two negatives from the anchor graph.
 
-    The mean hidden frame regresses to the nearest cluster's centre, codes of pairs follow the graph, and a quadruplet
-    loss orders distances. Nothing is reconstructed. A bit is the sign of the mean over frames of tanh(alpha * x).
+    The partner is similar or dissimilar. The mean hidden frame regresses to the nearest cluster's centre, codes of
+    pairs follow the graph, and a quadruplet loss orders distances. Nothing is reconstructed. A bit is the sign of the
+    mean over frames of tanh(alpha * x).
     """
 
     title = "MCMSH"
@@ -122,38 +123,38 @@ class MCMSH(TrainedMethod):
     )
     source = "github.com/haoyanbin918/MCMSH, commit a483446"
     differences = (
-        "alpha is sqrt(epoch + 1) with epochs from 0 and shapes the codes. Here it is stored with the weights.",
-        "The authors' checkpoints hold no alpha: their combined script evaluates with sqrt(56), their stand-alone one "
+        "alpha is sqrt(epoch + 1), with epochs from 0, and shapes the codes. Here it is stored with the weights.",
+        "The authors' checkpoints hold no alpha. Their combined script evaluates with sqrt(56), their stand-alone one "
         "with 1. The variant 'standalone' and an imported checkpoint encode with 1, unless alpha is set.",
-        "The result is the last epoch; the authors' script evaluates epochs 26 to 55 on the test set.",
-        "The authors' loader corrupts frames in place, so a video met again in the epoch is damaged further, and "
-        "positives and negatives may be damaged; here the damage is drawn for each item, from intact frames.",
-        "The gradient of the quantisation term through the sign equals its direct gradient with the opposite sign, so "
-        "while it is smaller than 1 the term trains nothing; this is kept.",
+        "The result is the last epoch. The authors' script evaluates epochs 26 to 55 on the test set.",
+        "The authors' loader corrupts frames in place. A video that is read again in the epoch is damaged further, and "
+        "positives and negatives may be damaged. Here the damage is drawn for each item, from intact frames.",
+        "The gradient of the quantisation term through the sign equals its direct gradient with the opposite sign. So "
+        "the term trains nothing while this gradient is smaller than 1, here as in the authors' code.",
     )
     choices = (
-        "Cluster centres are projected on their leading principal directions, with fixed signs; the authors take the "
+        "Cluster centres are projected on their leading principal directions, with fixed signs. The authors take the "
         "first columns that a general eigensolver returns, in its order. Missing directions are zeros.",
-        "The five passes of a step are computed as one batch with separate batch statistics in the authors' order.",
-        "K-means runs in scikit-learn; the anchor graph is sparse and equals the authors' dense one.",
-        "Layer shapes follow the number of frames, 25 in the authors' code.",
-        "The authors configure FCVID only; all other presets are ours.",
+        "The five passes of a step are computed as one batch, with separate batch statistics in the authors' order.",
+        "K-means runs in scikit-learn. The anchor graph is sparse and equals the authors' dense one.",
+        "Layer shapes follow the number of frames, which is 25 in the authors' code.",
+        "The authors configure FCVID only. All other presets are our choice.",
     )
     cost = (
-        "One stage on five videos a step. Before it K-means on raw mean frames and a sparse neighbour graph, once for "
-        "all code lengths and seeds: 21 s and 19 s for 45,585 made-up videos of 4096 dimensions and 2,000 clusters on "
-        "2 cores, 3.3 GiB."
+        "One stage, in which each video of a step comes with four others. Before it, K-means on the mean-pooled "
+        "features and a sparse neighbour graph, once for all code lengths and seeds. These take 21 s and 19 s and "
+        "3.3 GiB for 45,585 synthetic videos of 4096 dimensions and 2,000 clusters on 2 cores."
     )
     bf16 = (
-        "mAP@20 at 64 bits, mean ± deviation of three seeds, float32 then bfloat16: ucf101 subset, 20 epochs, "
-        "0.932 ± 0.010 and 0.931 ± 0.015; moving_digits 0.595 ± 0.015 and 0.592 ± 0.013."
+        "mAP@20 at 64 bits in float32 and in bfloat16, mean ± deviation over three seeds. Subset of ucf101, 20 epochs: "
+        "0.932 ± 0.010 and 0.931 ± 0.015. moving_digits: 0.595 ± 0.015 and 0.592 ± 0.013."
     )
     Config = MCMSHConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fcvid": {"anchors": 2000, "batch_size": 256, "epochs": 56},
-        # Ours. With few videos one clustering differs much from the next, and codes with it. Chosen by the sum of
-        # squares on 755 videos of UCF101: 209,000 to 233,000 (3 seeds) with one drawn start, 208,000 to 209,000 with
-        # the best of ten, 163,000 to 164,000 with ten spread starts.
+        # Our choice. With few videos, clusterings differ much from each other, and codes with them. The choice rests on
+        # the sum of squares on 755 videos of UCF101 (3 seeds): 209,000 to 233,000 with one random start, 208,000 to
+        # 209,000 with the best of ten, 163,000 to 164,000 with ten spread starts.
         "ucf101": {"anchors": 100, "anchor_starts": 10, "anchor_start": "spread", "batch_size": 128},
         "hmdb51": {"anchor_starts": 10, "anchor_start": "spread", "batch_size": 128},
         "moving_digits": {"anchors": 100, "width": 128, "batch_size": 64, "learning_rate": 1e-3, "epochs": 8},
@@ -204,7 +205,7 @@ class MCMSH(TrainedMethod):
         return [adam_stage("train", self.config.epochs, self.config)]
 
     def begin_stage(self, stage: Stage, train: Videos, start: Start = FRESH) -> None:
-        """Make sure that the graph is at hand."""
+        """Call ``prepare`` if it was not called before."""
         if self._structure is None:
             self.prepare(train)
 
@@ -271,7 +272,7 @@ def companions(graph: TagGraph, rows: np.ndarray, draws: Draws) -> tuple[np.ndar
     """Return whether each video's partner is similar (n,), and the five videos of its step (n, 5) int64.
 
     The partner is similar with probability 1/2. A second negative that is similar to the first is drawn once more, and
-    kept whatever it is then. Source: the authors' data set class.
+    that draw stands. Source: the authors' data set class.
     """
     coin, partner, positive, negative, other, again = draws.uniform("companions", rows, 6).T
     similar = coin > 0.5

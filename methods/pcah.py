@@ -16,7 +16,7 @@ class PCAH(LinearHash):
     paper = "Wang, Kumar, Chang: Semi-Supervised Hashing for Scalable Image Retrieval, CVPR 2010 (baseline)"
     choices = ("Exact and deterministic: the seed has no influence.",)
     seeded = False
-    cost = "One pass over the videos for their principal directions. Seconds."
+    cost = "One pass over the videos for their principal directions. It takes seconds."
 
     @classmethod
     def unsupported(cls, bits: int, shape: FrameShape, config: Any) -> str | None:
@@ -28,7 +28,7 @@ class PCAH(LinearHash):
         principal(self.run, train, self.bits)
 
     def fit(self, train: Videos) -> None:
-        """Take the first directions; raises BadInput where fewer of them than bits have variance."""
-        found = principal(self.run, train, self.bits)
-        require(found, self.bits, self.title)
-        self.hold(found.mean, found.axes)
+        """Take the first directions. Raises BadInput if fewer of them than bits have variance."""
+        basis = principal(self.run, train, self.bits)
+        require(basis, self.bits, self.title)
+        self.hold(basis.mean, basis.axes)

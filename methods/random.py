@@ -15,17 +15,16 @@ from benchmark.interfaces.method import Method, Videos
 class Random(Method):
     """Fair coin tosses from a hash of the seed and the video's bytes.
 
-    A video's code depends on its features and on nothing else, as an encoder's must, and similar videos get unrelated
-    codes.
+    A video's code depends on the seed and its features alone, as an encoder's must. Similar videos get unrelated codes.
     """
 
     title = "Random"
     paper = "none: the floor"
-    cost = "None: the training videos are not looked at."
+    cost = "None: the training videos are not used."
     seed: int
 
     def fit(self, train: Videos) -> None:
-        """Take the seed; the videos are not looked at."""
+        """Take the seed. The videos are not used."""
         self.seed = self.run.seed
 
     def encode(self, frames: Tensor) -> Tensor:

@@ -16,15 +16,15 @@ class SH(Method):
     """Signs of the smoothest eigenfunctions of the Laplacian on the box that the principal components span.
 
     On an interval [a, b] the k-th eigenfunction is sin(pi / 2 + k pi (x - a) / (b - a)) with an eigenvalue that grows
-    with k / (b - a) (paper, section 3.1); of all directions and k >= 1 the ``bits`` smallest are taken, products of
-    functions of several directions excluded.
+    with k / (b - a) (paper, section 3.1). Of all directions and k >= 1 the ``bits`` smallest are taken. Products of
+    functions of several directions are excluded.
     """
 
     title = "SH"
     paper = "Weiss, Torralba, Fergus: Spectral Hashing, NIPS 2008"
     choices = ("Exact and deterministic: the seed has no influence.",)
     seeded = False
-    cost = "One pass over the videos for their principal directions. Seconds."
+    cost = "One pass over the videos for their principal directions. It takes seconds."
 
     def prepare(self, train: Videos) -> None:
         """Compute the principal directions and the videos along them."""
@@ -32,14 +32,14 @@ class SH(Method):
 
     def fit(self, train: Videos) -> None:
         """Find the box and choose the eigenfunctions."""
-        found = principal(self.run, train, self._directions())
-        require(found, 1, self.title)
+        basis = principal(self.run, train, self._directions())
+        require(basis, 1, self.title)
         values = projections(self.run, train, self._directions())
         low, high = values.min(0).astype(np.float64), values.max(0).astype(np.float64)
         direction, mode = smoothest(high - low, self.bits)
         frequency = mode * np.pi / (high - low)[direction]
-        weight = found.axes[:, direction] * frequency
-        shift = found.mean @ weight + low[direction] * frequency
+        weight = basis.axes[:, direction] * frequency
+        shift = basis.mean @ weight + low[direction] * frequency
         self.load({"weight": torch.from_numpy(weight), "shift": torch.from_numpy(shift)})
 
     def encode(self, frames: Tensor) -> Tensor:

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.records.record import Record
 from reports.context import InlineFigure, PageContext
 from reports.drawing import canvas, style
 from reports.drawing.canvas import Drawing
+from reports.drawing.plotting import Figure, Line2D
 from reports.matrix.rows import Group, Row
 from reports.scores.tables import mean
 
@@ -29,7 +27,7 @@ PANEL, HEIGHT, ACROSS = 1.75, 1.5, 4
 
 @dataclass(frozen=True)
 class ArticleCell:
-    """mAP of a row at one code length: mean over ``n`` seeds, and the key of the first record behind it."""
+    """mAP of a row at one code length: mean over ``n`` seeds, and the id on the page of the first record behind it."""
 
     bits: int
     text: str
@@ -101,7 +99,7 @@ def _cell(group: Group, row: Row, bits: int) -> ArticleCell:
         return ArticleCell(bits, "not run", 0, "", stale=False)
     quality = mean(done, FIELD, style.metric_key("map", HEADLINE_K))
     text = f"{style.rounded(quality.mean)} {style.plus_minus(quality.deviation)}".strip()
-    return ArticleCell(bits, text, len(done), done[0].key, any(record.key in group.stale for record in done))
+    return ArticleCell(bits, text, len(done), group.anchor(done[0]), any(record.key in group.stale for record in done))
 
 
 def draw(group: Group, row: Row) -> Drawing | None:
@@ -111,7 +109,7 @@ def draw(group: Group, row: Row) -> Drawing | None:
         return None
     name = style.slug(group.slug, row.slug, "losses")
     lines = -(-len(terms) // ACROSS)
-    with rc_context({**canvas.SETTINGS, "svg.hashsalt": name}):
+    with canvas.figure_settings(name):
         figure = Figure(figsize=(PANEL * ACROSS, HEIGHT * lines + 0.2))
         axes = np.atleast_1d(figure.subplots(lines, ACROSS, squeeze=False)).ravel()
         for place, axis in enumerate(axes):

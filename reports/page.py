@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmark.errors import BadInput
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.files.atomic import write_bytes, write_text
 from benchmark.records import facts
@@ -86,14 +88,17 @@ def build(
     names = sorted({*methods_of(groups), *cards})
     context = PageContext(names, Stored(results, scanned.folders), pictures, out / "cache", len(groups) or 1)
     damaged = [(_relative(item.path, results), style.one_line(item.reason)) for item in scanned.damaged]
-    page = render(content(groups, damaged, cards, context))
+    shown = content(groups, damaged, cards, context)
     if groups:
         context.files["tables/records.csv"] = tables.records_csv(groups).encode()
     for name, data in sorted(context.files.items()):
         write_bytes(out / name, data)
     _remove_old(out, context.files)
-    write_text(out / MANIFEST, json.dumps(sorted(context.files), indent=1) + "\n")
-    write_text(out / "index.html", page)
+    try:
+        write_text(out / MANIFEST, json.dumps(sorted(context.files), indent=1) + "\n")
+    except (OSError, BadInput):
+        shown.notices.append(f"{MANIFEST} beside this page cannot be written, so figures that are no longer made stay.")
+    write_text(out / "index.html", render(shown))
     return out / "index.html"
 
 
@@ -161,11 +166,12 @@ def _remove_old(out: Path, files: Mapping[str, bytes]) -> None:
     """Remove figures and tables that an earlier build wrote and this one did not."""
     try:
         names = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return
     for name in names if isinstance(names, list) else []:
         if isinstance(name, str) and name not in files and OWN_FILES.fullmatch(name):
-            (out / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (out / name).unlink(missing_ok=True)
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -38,7 +38,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class RecordEntry:
-    """A record in words. ``cell`` names its cell and ``row`` its row on the page; ``maps`` are unrounded."""
+    """A record in words. ``anchor`` is its id on the page; ``cell`` and ``row`` name these; ``maps`` are unrounded."""
 
     label: str
     bits: int
@@ -46,6 +46,7 @@ class RecordEntry:
     status: str
     state: str
     key: str
+    anchor: str
     cell: str
     row: str
     stale: bool
@@ -118,7 +119,7 @@ def _entry(group: Group, row: Row, record: Record, environments: Mapping[str, En
     stale = record.key in group.stale
     return RecordEntry(
         label=row.label, bits=identity.bits, seed=identity.seed, status=record.status,
-        state="stale" if stale else record.status, key=record.key, stale=stale,
+        state="stale" if stale else record.status, key=record.key, anchor=group.anchor(record), stale=stale,
         cell=f"{group.slug}/{row.slug}/{identity.bits}", row=f"{group.slug}-{row.slug}",
         epochs=record_words.epochs(record), steps=style.count(_total(record, "steps")),
         fit=style.seconds(timing.get("fit")), throughput=style.count(timing.get("encode_videos_per_second")),

@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
-
 from benchmark.files.atomic import write_bytes
 from reports.drawing import style
-from reports.drawing.canvas import SETTINGS, Drawing, saved
+from reports.drawing.canvas import Drawing, figure_settings, saved
+from reports.drawing.plotting import Figure, FixedLocator, FuncFormatter, Line2D, LogLocator, NullFormatter, NullLocator
 
 NAME = "scaling"
 PHASES = {"prepare": "Prepare", "training": "Training", "encode": "Encoding", "evaluate": "Evaluation"}
@@ -49,7 +45,7 @@ def draw(content: Mapping[str, Any], methods: Sequence[str]) -> Drawing | None:
     rows = _rows(content["laws"], requested, methods)
     if not any(len(measurements) > 1 for _, _, measurements in rows):
         return None
-    with rc_context({**SETTINGS, "svg.hashsalt": NAME}):
+    with figure_settings(NAME):
         svg, pdf = saved(_figure(rows))
     return Drawing(NAME, svg, pdf, _words(rows))
 

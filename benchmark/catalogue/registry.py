@@ -10,17 +10,21 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from benchmark.errors import BadInput, nearest
-from benchmark.paths import ROOT, Roots
+from benchmark.errors import BadInput, listed, nearest
+from benchmark.paths import ROOT, Roots, is_folder
 
 if TYPE_CHECKING:
-    from benchmark.interfaces.dataset import Dataset
+    from benchmark.interfaces.dataset import Dataset, Presence
     from benchmark.interfaces.method import Method
+
+
+Room = Literal["methods", "datasets"]
 
 
 @dataclass(frozen=True)
@@ -47,31 +51,56 @@ class Entry:
                 file=self.path.relative_to(ROOT),
                 next_step=f"install '{error.name}'" if error.name else "run 'python -m benchmark doctor'",
             ) from error
+        except (Exception, SystemExit) as error:  # a file that somebody is writing may do anything
+            raise self.broken("cannot be loaded", error) from error
+
+    def broken(self, what: str, error: BaseException) -> BadInput:
+        """Return the sentence on a guest whose own code raised an error."""
+        return BadInput(f"{what} ({type(error).__name__}: {error})", file=self.path.relative_to(ROOT))
 
     def load(self, base: type) -> Any:
         """Return the one concrete subclass of ``base`` that the file defines, with its name set."""
         module = self.module()
-        classes = [
+        own = [
             value
             for value in vars(module).values()
-            if inspect.isclass(value)
-            and issubclass(value, base)
-            and value.__module__ == module.__name__
-            and not inspect.isabstract(value)
+            if inspect.isclass(value) and issubclass(value, base) and value.__module__ == module.__name__
         ]
+        classes = [cls for cls in own if not inspect.isabstract(cls)]
         if len(classes) != 1:
+            lacking = [
+                f"{cls.__name__} lacks {listed(getattr(cls, '__abstractmethods__', ()))}"
+                for cls in own
+                if cls not in classes
+            ]
             raise BadInput(
                 "a guest's file defines one concrete class",
                 file=self.path.relative_to(ROOT),
                 expected=f"1 subclass of {base.__name__}",
-                found=f"{len(classes)}",
+                found="; ".join([f"{len(classes)}", *lacking]),
             )
         return classes[0]
 
 
 def _entries(room: str) -> dict[str, Entry]:
+    """Return the guests of a room: files whose names are those of Python modules, so no hidden files and no copies."""
     files = sorted((ROOT / room).glob("*.py"))
-    return {file.stem: Entry(file.stem, room) for file in files if not file.stem.startswith("_")}
+    names = [file.stem for file in files if file.stem.isidentifier() and file.is_file()]
+    return {name: Entry(name, room) for name in names if not name.startswith("_")}
+
+
+def state(room: Room, name: str) -> Any:
+    """Return a guest's class, or the BadInput that says why it cannot be loaded."""
+    try:
+        return load_method(name) if room == "methods" else load_dataset_class(name)
+    except BadInput as error:
+        return error
+
+
+def states(room: Room) -> Iterator[tuple[str, Any]]:
+    """Yield every guest of a room by name, with its ``state``."""
+    for name in _entries(room):
+        yield name, state(room, name)
 
 
 def methods() -> dict[str, Entry]:
@@ -94,7 +123,7 @@ def load_method(name: str) -> type[Method]:
     from benchmark.interfaces.method import Method
 
     cls: type[Method] = method_entry(name).load(Method)
-    missing = [package for package in cls.needs if importlib.util.find_spec(package) is None]
+    missing = [package for package in cls.needs if not _is_installed(package)]
     if missing:
         raise BadInput(
             f"method '{name}' needs package {', '.join(missing)}",
@@ -111,6 +140,17 @@ def load_dataset_class(name: str) -> type[Dataset]:
     return cls
 
 
+def presence(name: str, roots: Roots) -> Presence:
+    """Return whether a dataset can be opened; raises BadInput where it cannot be loaded or cannot tell."""
+    cls = load_dataset_class(name)
+    try:
+        return cls.presence(roots)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise datasets()[name].broken("cannot tell whether it is here", error) from error
+
+
 def open_dataset(argument: str, roots: Roots) -> Dataset:
     """Open ``name``, ``name:option=value,...`` or the path of a folder with a ``dataset.toml``."""
     from benchmark.data.file_dataset import load_folder
@@ -120,11 +160,11 @@ def open_dataset(argument: str, roots: Roots) -> Dataset:
         cls = load_dataset_class(name)
         if tail:
             return cls.with_options(roots, _options(argument, tail))
-        presence = cls.presence(roots)
-        if not presence.available:
-            raise BadInput(f"dataset '{name}' is not here: {presence.reason}")
+        place = presence(name, roots)
+        if not place.available:
+            raise BadInput(f"dataset '{name}' is not here: {place.reason}")
         return cls(roots)
-    if Path(argument).is_dir():
+    if is_folder(argument):
         return load_folder(Path(argument), roots.cache)
     if "/" in argument or "\\" in argument:
         raise BadInput(
@@ -144,7 +184,26 @@ def _options(argument: str, tail: str) -> dict[str, str]:
     return options
 
 
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):  # a part of a package that is not there
+        return False
+
+
+def _refuse_odd_name(name: str, kind: str) -> None:
+    """Raise BadInput where a file of that name lies among the guests and is none."""
+    folder = ROOT / f"{kind}s"
+    if f"{name}.py" in {path.name for path in folder.glob("*.py")}:
+        raise BadInput(
+            f"is no {kind}, as its name is not that of a Python module",
+            file=(folder / f"{name}.py").relative_to(ROOT),
+            next_step="rename the file with letters, digits and underscores",
+        )
+
+
 def _find(entries: dict[str, Entry], name: str, kind: str) -> Entry:
     if name not in entries:
+        _refuse_odd_name(name, kind)
         raise BadInput(f"unknown {kind} '{name}'; {nearest(name, list(entries))}")
     return entries[name]

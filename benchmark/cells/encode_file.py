@@ -15,9 +15,11 @@ from benchmark.data.sharded_videos import ShardedVideos
 from benchmark.errors import BadInput, TrainingDiverged
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import save_arrays
+from benchmark.files.atomic import check_writable
 from benchmark.progress import Progress
 
 
+@machine.configured()
 def encode_file(
     method: str,
     checkpoint: Path,
@@ -34,10 +36,10 @@ def encode_file(
     ``method`` and ``settings`` are as on the command line, ``KEY=VALUE`` with or without the method before the key.
     ``out`` holds ``codes``, (n, bits) int8 of +1 and -1, ``packed`` and ``bits``. Raises BadInput on a mistake.
     """
-    machine.set_up()
     choice = choose_method(method)
     if out.suffix != ".npz":
         raise BadInput("codes are written as .npz", file=out, next_step="give --out a name that ends in .npz")
+    check_writable(out)
     own = read_settings([_with_method(choice.name, pair) for pair in settings]).get(choice.name, {})
     videos = ShardedVideos.open([features], key, cache)
     model = restore(choice, checkpoint, videos.shape, own, machine.choose_device(device))

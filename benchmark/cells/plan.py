@@ -71,10 +71,9 @@ def open_datasets(
     names: Sequence[str] | None, roots: Roots, subset: int | None
 ) -> tuple[list[tuple[str, Dataset]], list[str]]:
     """Return the named datasets or every one that is present, each as a part of ``subset`` training videos; remarks."""
-    remarks = []
+    remarks: list[str] = []
     if not names:
-        classes = {name: registry.load_dataset_class(name) for name in registry.datasets()}
-        names = [name for name, cls in classes.items() if cls.presence(roots).available and cls.by_default]
+        names, remarks = _present(roots)
         remarks.append(f"datasets present: {', '.join(names)}")
     opened = [(name, reduced(registry.open_dataset(name, roots), subset)) for name in _unique(names)]
     for _, dataset in opened:
@@ -82,6 +81,20 @@ def open_datasets(
             count = len(dataset.split("train"))
             remarks.append(f"{dataset.name}: has {count} training videos, so --subset {subset} takes all of it")
     return opened, remarks
+
+
+def _present(roots: Roots) -> tuple[list[str], list[str]]:
+    """Return the datasets that a run takes where none is named, and a remark for each that cannot be loaded."""
+    names, remarks = [], []
+    for name, state in registry.states("datasets"):
+        try:
+            if isinstance(state, BadInput):
+                raise state
+            if state.by_default and registry.presence(name, roots).available:
+                names.append(name)
+        except BadInput as error:
+            remarks.append(f"left out: {error}")
+    return names, remarks
 
 
 def _without_effect(options: RunOptions, choices: Sequence[Choice]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from benchmark.cells.cell import Cell, describe_data, identity
 from benchmark.cells.measure import Outcome, Settings, Work, measure, measured, per_query
 from benchmark.cells.model_file import model_file
 from benchmark.compute.memory import peak_memory, reset_peak_memory
+from benchmark.errors import BadInput
 from benchmark.files.arrays import save_arrays
 from benchmark.files.atomic import sweep
 from benchmark.files.tensors import save_tensors
@@ -21,11 +23,15 @@ from benchmark.records.code_file import write_codes
 from benchmark.records.command_line import run_command
 from benchmark.training.checkpoint import CheckpointFile
 
+_MADE = {"status", "failure", "training", "selection", "metrics", "diagnostics", "examples"}
+"""The fields of a record that say what came of its cell."""
+
 
 def run_cell(cell: Cell, settings: Settings) -> record.Record:
     """Run one cell and write its record, a failure included; only KeyboardInterrupt and SystemExit pass through.
 
-    The caller holds the cell's lock. A checkpoint that the same code left for the same key is continued.
+    The caller holds the cell's lock. A checkpoint that the same code left for the same key is continued. A cell whose
+    files cannot be written has failed; its failure is returned even where it cannot be written either.
     """
     folder = cell.folder(settings.results)
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,13 +48,7 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
             _write_files(folder, cell, outcome)
             status: dict[str, Any] = {"status": "done", **_made(outcome)}
         except Exception as error:  # a failed cell is recorded, and the others still run
-            failure = record.Failure(
-                phase=work.phase,
-                type=type(error).__name__,
-                message=str(error),
-                traceback=traceback.format_exc(),
-            )
-            status = {"status": "failed", "failure": failure}
+            status = {"status": "failed", "failure": _failure(work.phase, error)}
         cell_identity = identity(cell)
         done = record.Record(
             key=cell.key,
@@ -64,10 +64,33 @@ def run_cell(cell: Cell, settings: Settings) -> record.Record:
             timing=work.timing,
             **status,
         )
-    store.write(folder, done)
+    return _write_record(folder, done, checkpoint)
+
+
+def _write_record(folder: Path, done: record.Record, checkpoint: CheckpointFile) -> record.Record:
+    """Write a record, drop the checkpoint of a finished cell, and return the record, or what failed in writing it."""
+    try:
+        store.write(folder, done)
+    except (BadInput, OSError) as error:
+        if done.status == "failed":
+            return done
+        failed = record.Record(
+            **{name: value for name, value in done if name not in _MADE},
+            status="failed",
+            failure=_failure("write", error),
+        )
+        with suppress(BadInput, OSError):  # the line that is printed says it all the same
+            store.write(folder, failed)
+        return failed
     if done.status == "done":
-        checkpoint.remove()
+        with suppress(OSError):
+            checkpoint.remove()
     return done
+
+
+def _failure(phase: str, error: Exception) -> record.Failure:
+    """Return what a record says of an exception that is being handled."""
+    return record.Failure(phase=phase, type=type(error).__name__, message=str(error), traceback=traceback.format_exc())
 
 
 def _write_files(folder: Path, cell: Cell, outcome: Outcome) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from benchmark.catalogue import registry
+from benchmark.errors import LONGEST, one_line, shortened
 from benchmark.files import lock
 from benchmark.paths import ROOT
 from benchmark.records import code_digest, store
@@ -61,7 +62,7 @@ def state_of(folder: Path, cell: Cell | None = None) -> CellState:
 def state_of_record(record: Record, cell: Cell | None = None) -> CellState:
     """Return the state of a cell that has this record."""
     if record.failure is not None:
-        return CellState("failed", f"{record.failure.phase}: {record.failure.message}")
+        return CellState("failed", f"{record.failure.phase}: {shortened(one_line(record.failure.message), LONGEST)}")
     detail = "  ".join([record.finished, *remarks(record)])
     if _is_of_other_code(record):
         return CellState("stale", detail)
@@ -77,7 +78,10 @@ def _is_of_other_code(record: Record) -> bool:
     file = ROOT / str(record.code.get("dataset_file", ""))
     if record.identity.method not in registry.methods() or not file.is_file():
         return True
-    return bool(record.code.get("digest") != code_digest.code_digest(record.identity.method, file))
+    try:
+        return bool(record.code.get("digest") != code_digest.code_digest(record.identity.method, file))
+    except (SyntaxError, ValueError):  # a file that is no Python, such as a method that is being edited
+        return True
 
 
 def has_curve(cell: Cell, record: Record) -> bool:
@@ -99,6 +103,6 @@ def states(results: Path) -> list[StatusRow]:
     """Return the state of every cell folder under a results root, in path order."""
     rows = []
     for folder in store.cell_folders(results):
-        found = state_of(folder)
-        rows.append(StatusRow(found.state, str(folder.relative_to(results)), found.detail))
+        cell_state = state_of(folder)
+        rows.append(StatusRow(cell_state.state, str(folder.relative_to(results)), cell_state.detail))
     return rows

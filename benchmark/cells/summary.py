@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.cells.cell import Cell
+from benchmark.errors import LONGEST, one_line, shortened
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.records import record, store
@@ -19,15 +20,15 @@ COLUMNS = ("map@5", "map@20", "map@40", "map@60", "map@80", "map@100")
 PRESET = FIELD
 
 
-def cell_line(number: int, total: int, cell: Cell, done: record.Record, kept: bool) -> str:
-    """Return one line for a finished cell."""
+def cell_line(number: int, total: int, cell: Cell, done: record.Record, earlier: bool) -> str:
+    """Return one line for a finished cell; ``earlier`` means that an earlier run made its record."""
     head = f"[{number:>{len(str(total))}}/{total}] {cell.label()}"
     if done.failure is not None:
-        return f"{head}: FAILED in {done.failure.phase}: {done.failure.message}"
+        return f"{head}: FAILED in {done.failure.phase}: {shortened(one_line(done.failure.message), LONGEST)}"
     metrics = done.metrics[PRESET].metrics
     scores = "  ".join(f"mAP@{k} {metrics[f'map@{k}']:.4f}" for k in (5, 20, 100))
     remarks = "".join(f"  {remark}" for remark in record.remarks(done) if not remark.startswith("subset"))
-    if kept:
+    if earlier:
         return f"{head}: {scores}{remarks}  (kept, made {done.finished})"
     timing = done.timing
     subset = "  subset" if done.data and done.data.subset else ""
@@ -40,6 +41,11 @@ def cell_line(number: int, total: int, cell: Cell, done: record.Record, kept: bo
 def skip_line(number: int, total: int, cell: Cell) -> str:
     """Return one line for a cell that cannot run."""
     return f"[{number:>{len(str(total))}}/{total}] {cell.label()}: not run, {cell.skip}"
+
+
+def unwritable_line(number: int, total: int, cell: Cell, error: Exception) -> str:
+    """Return one line for a cell that has no record of its failure, as its folder cannot be written."""
+    return f"[{number:>{len(str(total))}}/{total}] {cell.label()}: FAILED: {error}"
 
 
 def epochs_text(done: record.Record) -> str:
@@ -56,8 +62,14 @@ def show(cells: Sequence[Cell], results: Path) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset, drawn in {cell.dataset.name: cell.dataset.drawn for cell in cells}.items():
-        part = "" if drawn is None else f", subset of {drawn} training videos"
+    by_data: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        by_data[cell.dataset.name, cell.dataset.fingerprint].append(cell)
+    called = Counter(name for name, _ in by_data)
+    for (name, fingerprint), own in by_data.items():
+        dataset = name if called[name] == 1 else f"{name} (data {fingerprint[:8]})"
+        subset = own[0].dataset.drawn
+        part = "" if subset is None else f", subset of {subset} training videos"
         table = Table(
             box=box.SIMPLE, title=f"{dataset}{part}: mAP, field protocol (AP divided by K, ties by database row)"
         )
@@ -67,10 +79,10 @@ def show(cells: Sequence[Cell], results: Path) -> None:
         for column in COLUMNS:
             table.add_column(column.replace("map", "mAP"), justify="right", no_wrap=True)
         table.add_column("seeds", justify="right")
-        for row in _rows([cell for cell in cells if cell.dataset.name == dataset], results):
+        for row in _rows(own, results):
             table.add_row(*map(escape, row))
         console.print(table)
-        for line in gains([cell for cell in cells if cell.dataset.name == dataset], results):
+        for line in gains(own, results):
             console.print(escape(line), soft_wrap=True)
 
 

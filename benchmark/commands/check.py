@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.commands import shared
 from benchmark.errors import BadInput
-from benchmark.paths import ROOT, shown
+from benchmark.paths import ROOT, path_of, shown
 
 if TYPE_CHECKING:
     from benchmark.regression.gate import CheckRequest
@@ -26,7 +25,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = EPILOG
     parser.add_argument(
-        "--baseline", type=Path, metavar="DIR", help="folder of baselines and check.toml (default: results/baselines)"
+        "--baseline",
+        type=path_of,
+        metavar="DIR",
+        help="baselines and check.toml (default: results/baselines)",
     )
     parser.add_argument("--methods", nargs="+", metavar="M", help="names (default: every method of the checkout)")
     action = parser.add_mutually_exclusive_group()
@@ -39,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core, at most 8)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each process (default: 1)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="keep the cells' records here (default: not kept)")
+    parser.add_argument("--out", type=path_of, metavar="DIR", help="keep the cells' records here (default: not kept)")
     shared.add_roots(parser)
 
 
@@ -51,6 +53,10 @@ def call(args: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise BadInput(f"{option} is out of range", expected="1 or more", found=value)
     folder = args.baseline or ROOT / "results" / "baselines"
+    if (args.update or args.measure) and folder.is_dir():
+        from benchmark.files.atomic import check_writable
+
+        check_writable(folder / "check.json")  # before minutes of work, not after them
     request = CheckRequest(folder, args.methods, shared.roots(args), args.jobs, args.threads, args.out)
     return _measure(request) if args.measure else _check(request, args.update)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.commands import shared
 from benchmark.errors import BadInput
-from benchmark.paths import shown
+from benchmark.paths import is_folder, path_of
 
 if TYPE_CHECKING:
     from benchmark.data.convert import Written
@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Stopped, the same command goes on with the splits that are left."
     )
     parser.add_argument("--dataset", required=True, metavar="D", help="name, or folder with a dataset.toml")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new folder")
+    parser.add_argument("--out", required=True, type=path_of, metavar="DIR", help="a new folder")
     parser.add_argument(
         "--dtype",
         choices=("keep", "float16", "float32"),
@@ -37,13 +37,14 @@ def call(args: argparse.Namespace) -> int:
     from benchmark.catalogue import registry
     from benchmark.data.convert import convert
     from benchmark.progress import Progress
+    from benchmark.records.command_line import first_run
 
-    if Path(args.dataset).is_dir() and Path(args.dataset).resolve() == args.out.resolve():
+    if is_folder(args.dataset) and Path(args.dataset).resolve() == args.out.resolve():
         raise BadInput("is the dataset's own folder", file=args.out, next_step="give --out another folder")
     dataset = registry.open_dataset(args.dataset, shared.roots(args))
     with Progress(dataset.name) as progress:
         convert(dataset, args.out, args.dtype, args.dataset, lambda split: print(_line(split), flush=True), progress)
-    print(f"{dataset.name}: python -m benchmark run --datasets {shown(args.out)}")
+    print(f"{dataset.name}: {first_run(args.out)}")
     return 0
 
 

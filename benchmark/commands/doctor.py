@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from pathlib import Path
 
 from benchmark.commands import shared
 from benchmark.paths import results_folder
@@ -55,12 +56,19 @@ def _folders(args: argparse.Namespace) -> bool:
     fine = True
     for name, path in places.items():
         parent = next(folder for folder in (path, *path.resolve().parents) if folder.exists())
-        writable = os.access(parent, os.W_OK)
         free = shutil.disk_usage(parent).free / 2**30
-        fine &= writable
-        _line(writable, name, f"{path} ({free:.0f} GiB free{'' if writable else ', not writable'})")
+        problem = _problem(parent)
+        fine &= not problem
+        _line(not problem, name, f"{path} ({free:.0f} GiB free{problem})")
     _line(roots.data.is_dir() or None, "data root", f"{roots.data}{'' if roots.data.is_dir() else ' (absent)'}")
     return fine
+
+
+def _problem(folder: Path) -> str:
+    """Return why nothing can be written to what should be a folder, as an addition to its line, or nothing."""
+    if not folder.is_dir():
+        return ", but it is a file" if folder.is_file() else ", but it is no folder"
+    return "" if os.access(folder, os.W_OK) else ", not writable"
 
 
 def _methods() -> bool:
@@ -76,10 +84,13 @@ def _methods() -> bool:
 
 
 def _datasets(args: argparse.Namespace) -> bool:
-    from benchmark.publish.cards import describe_datasets
+    from benchmark.publish.cards import Unavailable, describe_datasets
 
     print("datasets")
     for card in describe_datasets(shared.roots(args)):
+        if isinstance(card, Unavailable):
+            _line(None, card.name, card.reason)
+            continue
         _line(card.present or None, card.name, card.title if card.present else card.reason)
         if card.advice:
             _line(None, "", card.advice)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from benchmark.commands import shared
-from benchmark.paths import shown
+from benchmark.paths import path_of, shown
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +14,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Encode frame features (HDF5, (videos, frames, dim)) with our model.pt or the authors' checkpoint."
     )
     parser.add_argument("--method", required=True, metavar="M")
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="F")
-    parser.add_argument("--features", required=True, type=Path, metavar="F.h5")
+    parser.add_argument("--checkpoint", required=True, type=path_of, metavar="F")
+    parser.add_argument("--features", required=True, type=path_of, metavar="F.h5")
     parser.add_argument("--key", default="feats", help="data set inside the HDF5 file (default: feats)")
     parser.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="settings of the method")
     shared.add_device(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="codes.npz", help="codes (n, bits) int8, and packed")
+    parser.add_argument("--out", required=True, type=path_of, metavar="codes.npz", help="(n, bits) int8, and packed")
     shared.add_roots(parser)
 
 

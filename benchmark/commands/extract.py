@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.shared import DEVICES
 from benchmark.errors import BadInput
-from benchmark.paths import shown
+from benchmark.paths import path_of, shown
 
 if TYPE_CHECKING:
     import torch
@@ -29,27 +28,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "'run --datasets DIR' takes. Damaged files are reported and skipped. Stopped or killed, the same command goes "
         "on; videos that were added or changed since are extracted, and no others."
     )
-    parser.add_argument("--videos", required=True, type=Path, metavar="DIR", help="folder with videos, at any depth")
+    parser.add_argument("--videos", required=True, type=path_of, metavar="DIR", help="folder with videos, at any depth")
     parser.add_argument("--backbone", required=True, metavar="SPEC", help="the network, such as hf:NAME@REVISION")
     parser.add_argument("--frames", type=int, default=25, metavar="T", help="frames per video (default: 25)")
     parser.add_argument("--views", type=int, default=1, metavar="V", help="views per video, the first one plain")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="new folder, or that of an earlier call")
+    parser.add_argument("--out", required=True, type=path_of, metavar="DIR", help="a new folder, or an earlier call's")
     tables = parser.add_argument_group("labels and splits")
     tables.add_argument(
         "--labels",
-        type=Path,
+        type=path_of,
         metavar="CSV",
         help="columns video,label; several by rows or ';' (default: the class of a video is its folder)",
     )
     tables.add_argument(
         "--splits",
-        type=Path,
+        type=path_of,
         metavar="CSV",
         help="columns video,split with train, database, query (default: drawn; the training videos are the database)",
     )
     tables.add_argument(
         "--groups",
-        type=Path,
+        type=path_of,
         metavar="CSV",
         help="columns video,group: a group is never divided (default: by _g01_ in file names, as in UCF101)",
     )
@@ -76,19 +75,22 @@ def call(args: argparse.Namespace) -> int:
     from benchmark.extraction import job
     from benchmark.extraction.backbones import open_backbone
     from benchmark.extraction.pipeline import ClipRecipe
+    from benchmark.progress import Progress
+    from benchmark.records.command_line import first_run
 
     plan = job.make_plan(args.videos, args.out, args.labels, args.splits, args.groups, args.query_share, args.seed)
     for note in plan.notes:
         print(note)
-    machine.set_up()
     device = machine.choose_device(args.device)
-    backbone = open_backbone(args.backbone, device, args.precision)
     recipe = ClipRecipe(
         frames=args.frames, views=args.views, allow_partial=args.allow_partial, thumbnails=not args.no_thumbnails,
         batch=args.batch, workers=args.workers or _workers(device),
     )  # fmt: skip
     views = _views() if args.views > 1 else None
-    report = job.run(plan, args.out, backbone, views, recipe, args.seed, args.dtype)
+    with machine.configured():
+        with Progress(f"opening the backbone {args.backbone}"):
+            backbone = open_backbone(args.backbone, device, args.precision)
+        report = job.run(plan, args.out, backbone, views, recipe, args.seed, args.dtype)
     _show(report, recipe)
     classes = len(plan.labels.classes)
     if report.missing:
@@ -96,7 +98,7 @@ def call(args: argparse.Namespace) -> int:
         return 1
     sizes = ", ".join(f"{split} {len(names):,}" for split, names in report.splits.items())
     print(f"{sizes} videos, {classes} classes, {args.frames} x {backbone.dim}")
-    print(f"{shown(args.out)}: python -m benchmark run --datasets {shown(args.out)}")
+    print(f"{shown(args.out)}: {first_run(args.out)}")
     return 1 if report.count("failed") else 0
 
 

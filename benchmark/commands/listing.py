@@ -28,6 +28,9 @@ def call(args: argparse.Namespace) -> int:
 
 
 def _list_methods(args: argparse.Namespace) -> int:
+    if not (args.verbose or args.markdown or args.json):
+        _print_papers()
+        return 0
     from benchmark.publish import cards
 
     methods = cards.describe_methods(count=args.verbose or args.markdown)
@@ -37,8 +40,22 @@ def _list_methods(args: argparse.Namespace) -> int:
         print(json.dumps([card.to_dict() for card in methods], indent=1, ensure_ascii=False))
     else:
         for card in methods:
-            _print_method(card, args.verbose)
+            _print_method(card)
     return 0
+
+
+def _print_papers() -> None:
+    """Print names and papers; only a method whose file does not state its paper plainly is imported."""
+    from benchmark.catalogue import registry, source
+
+    for name, entry in registry.methods().items():
+        paper = source.stated(entry.path, "paper")
+        if paper is None:
+            from benchmark.publish import cards
+
+            _print_line(cards.describe_method(name))
+        else:
+            print(f"{name:<14} {paper}")
 
 
 def _list_datasets(args: argparse.Namespace) -> int:
@@ -53,14 +70,18 @@ def _list_datasets(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_method(card: MethodCard | Unavailable, verbose: bool) -> None:
+def _print_line(card: MethodCard | Unavailable) -> None:
     from benchmark.publish.cards import Unavailable
 
+    text = f"unavailable: {card.reason}" if isinstance(card, Unavailable) else card.paper
+    print(f"{card.name:<14} {text}")
+
+
+def _print_method(card: MethodCard | Unavailable) -> None:
+    from benchmark.publish.cards import Unavailable
+
+    _print_line(card)
     if isinstance(card, Unavailable):
-        print(f"{card.name:<14} unavailable: {card.reason}")
-        return
-    print(f"{card.name:<14} {card.paper}")
-    if not verbose:
         return
     for label, lines in card.lines():
         for line in lines:
@@ -69,7 +90,12 @@ def _print_method(card: MethodCard | Unavailable, verbose: bool) -> None:
         print(f"{'':<14} {setting.key} = {setting.default}: {setting.description}")
 
 
-def _print_dataset(card: DatasetCard) -> None:
+def _print_dataset(card: DatasetCard | Unavailable) -> None:
+    from benchmark.publish.cards import Unavailable
+
+    if isinstance(card, Unavailable):
+        print(f"{card.name:<14} unavailable: {card.reason}")
+        return
     mark = "present" if card.present else "absent"
     print(f"{card.name:<14} {mark:<8} {card.title}")
     print(f"{'':<14} {'':<8} {card.source if card.present else card.reason}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BadInput, nearest
+from benchmark.files.toml import read_toml
+from benchmark.paths import path_of
 from benchmark.records.option import Option
 from benchmark.records.options import RunOptions
 
@@ -61,7 +62,7 @@ def fill_from_toml(args: argparse.Namespace, model: type[RunOptions] = RunOption
     """
     if args.config is None:
         return
-    table = read_toml(args.config)
+    table = read_toml(args.config, missing="check the path given to --config")
     settings = table.pop("set", {})
     options = {option.toml: option for option in (*OF_RUN, *model.declared().values(), *FOLDERS)}
     for key, value in table.items():
@@ -69,18 +70,8 @@ def fill_from_toml(args: argparse.Namespace, model: type[RunOptions] = RunOption
             raise BadInput(f"is unknown; {nearest(key, [*options, 'set'])}", file=args.config, key=key)
         checked = _checked(args.config, options[key], value)
         if getattr(args, key) is None:
-            setattr(args, key, Path(checked) if options[key] in FOLDERS else checked)
+            setattr(args, key, path_of(checked) if options[key] in FOLDERS else checked)
     args.set = [*_pairs(args.config, settings), *(args.set or [])]
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; raises BadInput where it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadInput("no such file", file=path, next_step="check the path given to --config") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"is not readable TOML: {error}", file=path) from error
 
 
 def _checked(file: Path, option: Option, value: Any) -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from benchmark.commands import shared
 from benchmark.errors import BadInput
-from benchmark.paths import page_folder, results_folder, shown
+from benchmark.paths import page_folder, path_of, results_folder, shown
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "Build one offline HTML page, figures and tables."
     shared.add_results(parser)
     shared.add_roots(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the page (default: reports/html/)")
+    parser.add_argument("--out", type=path_of, metavar="DIR", help="folder of the page (default: reports/html/)")
 
 
 def call(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.commands import shared
 from benchmark.commands.options import OF_RUN, add_arguments, fill_from_toml
-from benchmark.paths import page_folder, results_folder, shown
+from benchmark.paths import page_folder, path_of, results_folder, shown
 from benchmark.records.options import RunOptions
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = "Run every cell of methods x datasets x bits x seeds that has no record yet."
     add_arguments(parser, OF_RUN)
     parser.add_argument("--set", nargs="+", action="extend", metavar="METHOD.KEY=VALUE", help="settings of methods")
-    parser.add_argument("--config", type=Path, metavar="F.toml", help="the same options from a file; flags win")
+    parser.add_argument("--config", type=path_of, metavar="F.toml", help="the same options from a file; flags win")
     parser.add_argument("--dry-run", action="store_true", help="show the cells and their state, run nothing")
     parser.add_argument("--no-page", action="store_true", help="leave the page as it is; 'report' builds it later")
     shared.add_results(parser)
@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def call(args: argparse.Namespace) -> int:
     """Run the verb."""
     from benchmark.cells import executor, plan, summary
-    from benchmark.errors import BadInput
+    from benchmark.errors import BadInput, Unwritable
     from benchmark.records import facts
 
     fill_from_toml(args)
@@ -62,7 +62,12 @@ def call(args: argparse.Namespace) -> int:
         executor.show_plan(job)
         return 0
     for argument, dataset in matrix.datasets:
-        facts.keep(results, dataset, argument)
+        try:
+            facts.keep(results, dataset, argument)
+        except Unwritable as error:
+            if not executor.all_kept(job):
+                raise
+            print(f"note: {error}", file=sys.stderr)
     failed = executor.run(job)
     if args.robustness:
         failed += _perturb(job, roots)

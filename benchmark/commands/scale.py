@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from pathlib import Path
 
 from benchmark.commands import shared
 from benchmark.interfaces.names import FP32
-from benchmark.paths import ROOT, shown
+from benchmark.paths import ROOT, path_of, shown
 from benchmark.records.options import PRECISIONS
 
 SIZES, TARGET = [6400, 25_600, 102_400, 409_788], 10_000_000
@@ -45,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     shared.add_device(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default=FP32, help="of matrix products (default: fp32)")
     parser.add_argument("--rerun", action="store_true", help="measure again what is already there")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of what is written (default: reports/scaling/)")
+    parser.add_argument("--out", type=path_of, metavar="DIR", help="where it is written (default: reports/scaling/)")
     shared.add_roots(parser)
     parser.set_defaults(sizes=SIZES, dim=DIM, bits=BITS, steps=STEPS, target=TARGET)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from benchmark.paths import CACHE_VARIABLE, DATA_VARIABLE, Roots
+from benchmark.paths import CACHE_VARIABLE, DATA_VARIABLE, Roots, path_of
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -14,13 +13,13 @@ def add_roots(parser: argparse.ArgumentParser) -> None:
     """Add ``--data-root`` and ``--cache``."""
     parser.add_argument(
         "--data-root",
-        type=Path,
+        type=path_of,
         metavar="DIR",
         help=f"folder with one folder per dataset (default: ${DATA_VARIABLE}, else data/)",
     )
     parser.add_argument(
         "--cache",
-        type=Path,
+        type=path_of,
         metavar="DIR",
         help=f"folder for derived files: embedded data, checks, artefacts (default: ${CACHE_VARIABLE}, else .cache/)",
     )
@@ -28,7 +27,7 @@ def add_roots(parser: argparse.ArgumentParser) -> None:
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Add ``--results``."""
-    parser.add_argument("--results", type=Path, metavar="DIR", help="folder of the records (default: results/)")
+    parser.add_argument("--results", type=path_of, metavar="DIR", help="folder of the records (default: results/)")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 
 from benchmark.commands import shared
+from benchmark.errors import BadInput
 from benchmark.paths import results_folder, shown
 
 
@@ -22,6 +23,8 @@ def call(args: argparse.Namespace) -> int:
     from benchmark.cells.state import states
 
     results = results_folder(args.results)
+    if results.exists() and not results.is_dir():
+        raise BadInput("is no folder", file=results, next_step="give the folder of the records by --results")
     rows = states(results)
     if args.json:
         print(json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False))

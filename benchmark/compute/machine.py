@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,25 +19,65 @@ if TYPE_CHECKING:
 EXACT = 1e-5
 """Relative error that a float32 product of 512 terms stays below; with operands rounded to bfloat16 it has 1e-3."""
 
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""Environment variable that cuBLAS reads when it is first used; deterministic sums need a fixed workspace."""
+
+
+@contextmanager
+def configured() -> Iterator[None]:
+    """Compute as ``set_up`` says for one block or, as a decorator, for one function; then put torch's settings back.
+
+    How the C library keeps freed memory cannot be put back: it moves no number.
+    """
+    variable = os.environ.get(WORKSPACE)
+    undo = _settings_of_torch()
+    try:
+        set_up()
+        yield
+    finally:
+        undo()
+        if variable is None:
+            os.environ.pop(WORKSPACE, None)
+
 
 def set_up() -> None:
-    """Ask torch for results that do not depend on timing, and for the machine's speed where it changes no precision."""
+    """Ask torch for results that do not depend on timing, and for the machine's speed where it changes no precision.
+
+    These are settings of the whole process: call it in a process of its own, elsewhere ``configured``.
+    """
     _make_deterministic()
     choose_products()
     keep_freed_memory()
 
 
+def _settings_of_torch() -> Callable[[], None]:
+    """Return the function that puts torch's present settings back."""
+    import torch
+
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    trials, products = torch.backends.cudnn.benchmark, _products().fp32_precision
+
+    def undo() -> None:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        setattr(torch.utils.deterministic, "fill_uninitialized_memory", filling)  # noqa: B010
+        torch.backends.cudnn.benchmark = trials
+        _products().fp32_precision = products
+
+    return undo
+
+
 def _make_deterministic() -> None:
     import torch
 
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ.setdefault(WORKSPACE, ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing reads uninitialised memory here, and filling it costs a pass over memory.
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
     torch.backends.cudnn.benchmark = False
 
 
-@functools.cache
 def choose_products() -> None:
     """Choose the library of large float32 matrix products on the CPU; ``float32_products`` says which it is.
 
@@ -44,33 +85,44 @@ def choose_products() -> None:
     fast. torch leads to it by a setting that permits lower precision inside; it is kept only where a trial shows that
     products stay exact to float32, which holds on processors without matrix units for bfloat16.
     """
+    if _prefers_onednn():
+        _products().fp32_precision = BF16
+
+
+@functools.cache
+def _prefers_onednn() -> bool:
+    """Return whether oneDNN is the faster library here and exact to float32, which a trial shows."""
     import torch
 
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or "Intel" in processor():
-        return
-    matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009
-    matmul.fp32_precision = "bf16"
-    generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(256, 512, generator=generator) for _ in range(2))
-    expected = a.double() @ b.double().T
-    if (a @ b.T - expected).abs().max() >= EXACT * expected.abs().max():
-        matmul.fp32_precision = "none"
+        return False
+    products = _products()
+    before = products.fp32_precision
+    products.fp32_precision = BF16
+    try:
+        generator = torch.Generator().manual_seed(0)
+        a, b = (torch.randn(256, 512, generator=generator) for _ in range(2))
+        expected = a.double() @ b.double().T
+        return bool((a @ b.T - expected).abs().max() < EXACT * expected.abs().max())
+    finally:
+        products.fp32_precision = before
 
 
 def default_products() -> None:
     """Compute large float32 products on the CPU as torch does by itself, whatever ``choose_products`` has chosen."""
-    import torch
-
-    choose_products()
-    matmul: Any = getattr(torch.backends.mkldnn, "matmul")  # noqa: B009
-    matmul.fp32_precision = "none"
+    _products().fp32_precision = "none"
 
 
 def float32_products() -> str:
     """Return which library computes large float32 products on the CPU: ``oneDNN``, or torch's ``default``."""
+    return "oneDNN" if _products().fp32_precision == BF16 else "default"
+
+
+def _products() -> Any:
+    """Return torch's settings of float32 products on the CPU."""
     import torch
 
-    return "oneDNN" if getattr(torch.backends.mkldnn, "matmul").fp32_precision == BF16 else "default"  # noqa: B009
+    return getattr(torch.backends.mkldnn, "matmul")  # noqa: B009
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

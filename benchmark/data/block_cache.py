@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -11,6 +12,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from benchmark.data.hdf5_layout import Layout
+
+Reading = Callable[[int, int], AbstractContextManager[None]]
 
 
 class DecodedBlocks:
@@ -22,9 +25,12 @@ class DecodedBlocks:
     One more block, the last one that found no room, is kept beside. Safe to use from several threads.
     """
 
-    def __init__(self, values: h5py.Dataset, layout: Layout, limit: int) -> None:
-        """limit: bytes of decoded values that are kept; at least one block (``layout.block_bytes``) fits."""
-        self._values, self._layout = values, layout
+    def __init__(self, values: h5py.Dataset, layout: Layout, limit: int, reading: Reading) -> None:
+        """limit: bytes of decoded values that are kept; at least one block (``layout.block_bytes``) fits.
+
+        reading: called with the first and the last video of every read; puts an error in words.
+        """
+        self._values, self._layout, self._reading = values, layout, reading
         n, views, frames, dim = layout.shape
         self._across = -(-views // layout.chunk_views)
         blocks = -(-n // layout.chunk_videos) * self._across
@@ -85,10 +91,11 @@ class DecodedBlocks:
         row, view = block // self._across * high + skip, block % self._across * wide
         height, width = min(len(target), n - row), min(wide, views - view)
         source: tuple[Any, ...] = (slice(row, row + height), slice(view, view + width))
-        if self._layout.axes == 3:
-            self._values.read_direct(target[:, 0], source[:1], np.s_[:height])
-        else:
-            self._values.read_direct(target, source, np.s_[:height, :width])
+        with self._reading(row, row + height - 1):
+            if self._layout.axes == 3:
+                self._values.read_direct(target[:, 0], source[:1], np.s_[:height])
+            else:
+                self._values.read_direct(target, source, np.s_[:height, :width])
 
 
 def _equal(values: np.ndarray, chosen: np.ndarray) -> Iterator[np.ndarray]:

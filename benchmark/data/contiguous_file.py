@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from benchmark.errors import BadInput
+from benchmark.files.hdf5 import open_hdf5, reading
 from benchmark.interfaces.videos import Videos
 
 KEY, STAMP = "feats", "converted_from"
@@ -41,14 +42,15 @@ class Rounding:
 def create_contiguous(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], attributes: Mapping[str, str]) -> int:
     """Create the file with its values not yet written, and return where they begin in it.
 
-    The values are then written past HDF5, whose own writes tell a full disk late and unclearly.
+    The values are then written past HDF5, whose own writes tell a full disk late and unclearly. No lock is taken: the
+    name is temporary and no other program knows it.
     """
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.CONTIGUOUS)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     plan.set_obj_track_times(False)  # equal contents, equal bytes
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:
         space, kind = h5py.h5s.create_simple(shape), h5py.h5t.py_create(dtype, logical=True)
         values = h5py.h5d.create(file.id, KEY.encode(), kind, space, plan)
         file.attrs.update(attributes)
@@ -58,9 +60,9 @@ def create_contiguous(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], 
 def is_finished(path: Path, videos: Videos, dtype: np.dtype[Any]) -> bool:
     """Return whether the file is a conversion of just these videos to this type; only whole files have its name."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file, reading("its stamp", path, KEY):
             return bool(file.attrs.get(STAMP) == videos.stamp and file[KEY].dtype == dtype)
-    except (OSError, KeyError, AttributeError):
+    except BadInput:
         return False
 
 

@@ -7,6 +7,7 @@ unfinished folder does not open. The same conversion, called again, keeps the sp
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -25,15 +26,14 @@ from benchmark.data.dataset_toml import (
     ProtocolTable,
     SplitTable,
     declared_name,
-    toml_value,
     write_declaration,
 )
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, one_line
 from benchmark.files.arrays import save_array
 from benchmark.files.atomic import replacing, sweep, writing_to
 from benchmark.files.lock import Busy, locked
 from benchmark.files.pictures import ENDINGS
-from benchmark.interfaces.dataset import SPLITS, Dataset, numbered_classes
+from benchmark.interfaces.dataset import SPLITS, Dataset, NoLabels, numbered_classes
 from benchmark.interfaces.videos import Videos
 from benchmark.progress import Progress
 
@@ -87,7 +87,7 @@ def convert(
             report(_split(out, name, owners[name], splits[name], types[owners[name]], finished, progress))
         labels = _write_labels(out, dataset)
         _copy_previews(out, dataset, splits)
-        made_by = f"convert --dataset {toml_value(argument)} --dtype {dtype}"
+        made_by = one_line(shlex.join(["convert", "--dataset", argument, "--dtype", dtype]))
         write_declaration(out, _declaration(dataset, owners, labels), made_by)
 
 
@@ -186,7 +186,7 @@ def _write_features(path: Path, name: str, videos: Videos, dtype: np.dtype[Any],
         with open(temporary, "r+b") as stream:
             stream.seek(offset)
             for first, last in videos.spans(step):
-                frames = _read(videos, name, first, last)
+                frames = _read(videos, first, last)
                 for start in range(first, last, step):
                     block = frames[(start - first) * videos.views : (start - first + step) * videos.views]
                     stream.write(narrowed(block, dtype, rounding, f"the {name} split", start, videos.views).data)
@@ -194,16 +194,10 @@ def _write_features(path: Path, name: str, videos: Videos, dtype: np.dtype[Any],
     return rounding
 
 
-def _read(videos: Videos, name: str, first: int, last: int) -> np.ndarray:
+def _read(videos: Videos, first: int, last: int) -> np.ndarray:
     """Return all views of the videos, float32 ``(videos * views, frames, dim)``."""
     rows, views = np.repeat(np.arange(first, last), videos.views), np.tile(np.arange(videos.views), last - first)
-    try:
-        return videos.take(rows, views if videos.views > 1 else None).numpy()
-    except OSError as error:
-        raise BadInput(
-            f"the {name} split cannot be read, among rows {first} to {last - 1} ({error})",
-            next_step="a file is damaged or cut short: obtain it again",
-        ) from error
+    return videos.take(rows, views if videos.views > 1 else None).numpy()
 
 
 def _write_labels(out: Path, dataset: Dataset) -> dict[str, np.ndarray]:
@@ -211,7 +205,7 @@ def _write_labels(out: Path, dataset: Dataset) -> dict[str, np.ndarray]:
     labels = {name: dataset.labels(name) for name in ("database", "query")}
     try:
         labels["train"] = dataset.labels("train")
-    except BadInput:
+    except NoLabels:
         (out / "train.npy").unlink(missing_ok=True)
     for name, table in labels.items():
         save_array(out / f"{name}.npy", table)

@@ -25,9 +25,9 @@ In place of a table, ``database = "train"`` and ``query = "database"`` (self-ret
 from __future__ import annotations
 
 import json
+import os
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ from benchmark.errors import BadInput, nearest
 from benchmark.evaluation.protocol import Denominator, SelfMatch, Ties, Zeros
 from benchmark.files.atomic import write_text
 from benchmark.files.pictures import check_place
+from benchmark.files.toml import read_toml
+from benchmark.paths import path_of
 
 FILE = "dataset.toml"
 """The file's name in the folder of the dataset."""
@@ -122,13 +124,10 @@ class Declaration(_Closed):
 def read_declaration(folder: Path) -> Declaration:
     """Read ``dataset.toml`` of a folder; raises BadInput that names the file and the key."""
     path = folder / FILE
+    if not os.path.lexists(path):
+        raise BadInput(f"no {FILE} in the folder", file=folder, next_step="write one; the README shows how")
     try:
-        with open(path, "rb") as stream:
-            declaration = Declaration.model_validate(tomllib.load(stream))
-    except FileNotFoundError as error:
-        raise BadInput(f"no {FILE} in the folder", file=folder, next_step="write one; the README shows how") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"is not valid TOML ({error})", file=path, next_step="correct that line") from error
+        declaration = Declaration.model_validate(read_toml(path))
     except ValidationError as error:
         raise _sentence(path, error) from error
     _check(path, declaration)
@@ -163,6 +162,15 @@ def _assignments(table: Mapping[str, object]) -> list[str]:
     return [f"{key} = {toml_value(value)}" for key, value in table.items()]
 
 
+def _check_names(path: Path, key: str, names: Iterable[str]) -> None:
+    """Raise BadInput where a file's name is one that no file can have."""
+    for name in names:
+        try:
+            path_of(path.parent / name)
+        except BadInput as error:
+            raise BadInput("names a file that cannot be", file=path, key=key, found=f"'{name}'") from error
+
+
 def _check(path: Path, declaration: Declaration) -> None:
     tables = {
         "train": declaration.train,
@@ -172,6 +180,8 @@ def _check(path: Path, declaration: Declaration) -> None:
     for name, table in tables.items():
         if table is None:
             continue
+        _check_names(path, f"{name}.features", table.feature_files())
+        _check_names(path, f"{name}.labels", table.label_files())
         if not table.feature_files():
             raise BadInput("lists no feature file", file=path, key=f"{name}.features")
         if name != "train" and not table.label_files():

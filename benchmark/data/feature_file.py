@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,8 @@ import numpy as np
 from benchmark.data.block_cache import DecodedBlocks
 from benchmark.data.hdf5_layout import Layout, inspect
 from benchmark.errors import BadInput
+from benchmark.files.hdf5 import hold_open, open_hdf5, reading
+from benchmark.files.hdf5_written import rows as rows_between
 
 CHUNK_CACHE = 256 * 2**20
 """Bytes of decoded values that all chunked files of a dataset may keep in memory together (our choice)."""
@@ -39,6 +42,7 @@ class FeatureFile:
     chunk_cache: int = CHUNK_CACHE
     _opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _blocks: DecodedBlocks | None = field(default=None, repr=False)
+    _sources: list[h5py.File] = field(default_factory=list, repr=False)
 
     @cached_property
     def layout(self) -> Layout:
@@ -102,7 +106,10 @@ class FeatureFile:
     def _fill(self, target: np.ndarray, offset: int) -> None:
         left = target.data.cast("B")
         while left:
-            got = os.preadv(self._stream.fileno(), [left], offset)
+            try:
+                got = os.preadv(self._stream.fileno(), [left], offset)
+            except OSError as error:
+                raise BadInput(f"cannot be read ({error.strerror})", file=self.path, key=self.key) from error
             if got <= 0:
                 raise BadInput("ends before its values do", file=self.path, next_step="obtain the file again")
             left, offset = left[got:], offset + got
@@ -114,7 +121,8 @@ class FeatureFile:
         for group in np.split(np.arange(len(rows)), np.flatnonzero(~same) + 1):
             first, last, view = sorted_rows[group[0]], sorted_rows[group[-1]], sorted_views[group[0]]
             span = slice(int(first), int(last) + 1)
-            values = self._values[span] if self.layout.axes == 3 else self._values[span, int(view)]
+            with _reading(self.path, self.key, int(first), int(last)):
+                values = self._values[span] if self.layout.axes == 3 else self._values[span, int(view)]
             out[order[group] if places is None else places[order[group]]] = values[sorted_rows[group] - first]
 
     def _together(self, rows: np.ndarray) -> np.ndarray:
@@ -130,7 +138,7 @@ class FeatureFile:
 
     @cached_property
     def _opened_stream(self) -> BinaryIO:
-        return open(self.path, "rb", buffering=0)
+        return open(self.layout.place.path, "rb", buffering=0)
 
     @property
     def _values(self) -> h5py.Dataset:
@@ -139,11 +147,15 @@ class FeatureFile:
 
     @cached_property
     def _opened_values(self) -> h5py.Dataset:
+        place = self.layout.place
+        locking = {} if place.locks else {"locking": False}
+        # HDF5 opens the sources of a virtual data set unasked, and fills what it cannot open: these cannot go away
+        self._sources = hold_open(place.virtual, **locking)
         if self._keeps_blocks:
-            return h5py.File(self.path, "r", rdcc_nbytes=0)[self.key]
+            return open_hdf5(place.path, rdcc_nbytes=0, **locking)[place.key]
         chunks = 1 + self.chunk_cache // max(1, self.layout.chunk_bytes)
         slots = _prime_above(min(100 * chunks, 1_000_000))
-        return h5py.File(self.path, "r", rdcc_nbytes=self.chunk_cache, rdcc_nslots=slots)[self.key]
+        return open_hdf5(place.path, rdcc_nbytes=self.chunk_cache, rdcc_nslots=slots, **locking)[place.key]
 
     @property
     def _keeps_blocks(self) -> bool:
@@ -158,8 +170,14 @@ class FeatureFile:
 
     def _opened_blocks(self, values: h5py.Dataset) -> DecodedBlocks:
         if self._blocks is None:
-            self._blocks = DecodedBlocks(values, self.layout, self.chunk_cache)
+            told = partial(_reading, self.path, self.key)  # no method of ours: a circle would keep the file open
+            self._blocks = DecodedBlocks(values, self.layout, self.chunk_cache, told)
         return self._blocks
+
+
+def _reading(path: Path, key: str, first: int, last: int) -> AbstractContextManager[None]:
+    """Put an error of HDF5 in words that occurs in the block, which reads these videos."""
+    return reading(rows_between(first, last), path, key)
 
 
 def needs_decoding(files: Sequence[FeatureFile]) -> int:

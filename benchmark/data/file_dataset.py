@@ -12,10 +12,10 @@ from benchmark.data.dataset_toml import FILE, SplitTable, read_declaration
 from benchmark.data.feature_file import CHUNK_CACHE, FeatureFile, needs_decoding, share_chunk_cache
 from benchmark.data.groups import read_groups
 from benchmark.data.sharded_videos import ShardedVideos
+from benchmark.data.split_labels import LabelFiles, SplitLabels
 from benchmark.errors import BadInput
-from benchmark.files.labels import check_count, read_labels
 from benchmark.files.pictures import find, read_frames
-from benchmark.interfaces.dataset import SPLITS, Dataset, Presence, check_split, numbered_classes
+from benchmark.interfaces.dataset import SPLITS, Dataset, Presence, check_split
 from benchmark.interfaces.videos import FrameShape, Videos
 from benchmark.paths import Roots
 
@@ -132,8 +132,9 @@ class FileDataset(Dataset):
             self._sources[name], self._splits[name] = source, opened[identity]
         share_chunk_cache([file for videos in opened.values() for file in videos.files])
         self._check_shapes()
-        self._labels = {name: self._read_labels(name) for name in ("database", "query")}
-        self._check_classes()
+        self._labels = SplitLabels(self.name, {name: self._label_files(name) for name in SPLITS})
+        for name in SPLITS:  # a damaged file of groups shows now, not when a part is first drawn
+            self.groups(name)
 
     @property
     def shape(self) -> FrameShape:  # type: ignore[override]
@@ -143,7 +144,7 @@ class FileDataset(Dataset):
     @cached_property
     def classes(self) -> tuple[str, ...]:  # type: ignore[override]
         """Return the names of the classes; the files of the field carry none, so they are numbered from 1."""
-        return numbered_classes(self._labels["database"].shape[1])
+        return self._labels.classes
 
     def split(self, name: str) -> Videos:
         """Return the features of a split."""
@@ -151,11 +152,9 @@ class FileDataset(Dataset):
         return self._splits[name]
 
     def labels(self, name: str) -> np.ndarray:
-        """Return multi-hot uint8 ``(videos, classes)``; raises BadInput where the split has no labels."""
+        """Return multi-hot uint8 ``(videos, classes)``; raises NoLabels where the training split has none."""
         check_split(name)
-        if name not in self._labels:
-            self._labels[name] = self._read_labels(name)
-        return self._labels[name]
+        return self._labels.of(name)
 
     def groups(self, name: str) -> np.ndarray | None:
         """Return the groups that an optional ``videos.csv`` in the folder states; queries may be called ``test``."""
@@ -174,21 +173,13 @@ class FileDataset(Dataset):
         path = self.preview_file(split, row)
         return None if path is None else read_frames(path)
 
-    def _read_labels(self, name: str) -> np.ndarray:
+    def _label_files(self, name: str) -> LabelFiles:
         source, videos = self._sources[name], self._splits[name]
-        if not source.labels:
-            raise BadInput(f"the {name} split of '{self.name}' has no labels")
-        paths = [self._folder / file for file in source.labels]
+        paths = tuple(self._folder / file for file in source.labels)
         if len(paths) == 1:
-            return _labels_of(paths[0], source.labels_key, len(videos), ", ".join(source.features))
-        parts = [
-            _labels_of(path, source.labels_key, len(file), file.path.name)
-            for path, file in zip(paths, videos.files, strict=True)
-        ]
-        for path, part in zip(paths, parts, strict=True):
-            if part.shape[1] != parts[0].shape[1]:
-                raise _class_mismatch(path, part.shape[1], parts[0].shape[1], paths[0].name)
-        return np.concatenate(parts)
+            return LabelFiles(paths, source.labels_key, (len(videos),), (", ".join(source.features),))
+        counts, names = tuple(len(file) for file in videos.files), tuple(file.path.name for file in videos.files)
+        return LabelFiles(paths, source.labels_key, counts, names)
 
     def _check_shapes(self) -> None:
         train = self._splits["train"]
@@ -201,28 +192,6 @@ class FileDataset(Dataset):
                     expected=f"{train.shape.frames} frames of {train.shape.dim} values",
                     found=f"{videos.shape.frames} of {videos.shape.dim}",
                 )
-
-    def _check_classes(self) -> None:
-        query, database = self._labels["query"].shape[1], self._labels["database"].shape[1]
-        if query != database:
-            path = self._folder / self._sources["query"].labels[0]
-            raise _class_mismatch(path, query, database, self._sources["database"].labels[0])
-
-
-def _labels_of(path: Path, key: str, videos: int, of: str) -> np.ndarray:
-    """Return multi-hot uint8 ``(videos, classes)`` of the feature files ``of``; raises BadInput."""
-    labels = read_labels(path, key, class_ids=False)
-    check_count(labels, videos, of, path, None if path.suffix == ".npy" else key)
-    return labels
-
-
-def _class_mismatch(path: Path, found: int, expected: int, other: str) -> BadInput:
-    return BadInput(
-        "the label files disagree on the number of classes",
-        file=path,
-        expected=f"{expected} as in {other}",
-        found=found,
-    )
 
 
 class FolderDataset(FileDataset):

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, nearest
+from benchmark.files.tables import Row, read_rows
 
 FILE = "videos.csv"
 NEEDED = ("split", "row", "group")
+
+SPLIT_NAMES = ("train", "database", "query", "test")
+"""What the file may call a split, in any case; ``test`` are the queries."""
+
+_ROW = re.compile(r"([0-9]{1,15})(\.0*)?")
+"""A row's number, also as spreadsheets and pandas write whole numbers (03, 3.0)."""
+
+_NEXT = "correct the file, or take it away: groups are optional"
 
 
 def read_groups(folder: Path, names: set[str], n: int) -> np.ndarray | None:
@@ -20,27 +32,68 @@ def read_groups(folder: Path, names: set[str], n: int) -> np.ndarray | None:
     class. names: what the split may be called there. Raises BadInput where it does not list each row once.
     """
     path = folder / FILE
-    try:
-        with open(path, newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            lacking = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise BadInput("lacks a column", file=path, expected=", ".join(NEEDED), found=f"no {lacking[0]}")
-            lines = [line for line in reader if line["split"] in names]
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"is not readable CSV: {error}", file=path) from error
-    if not lines:
+    rows = [row for row in read_rows(path, NEEDED) if _split(path, row) in names]
+    if not rows:
         return None
-    group_of = {line["row"]: (line.get("class") or "", line["group"]) for line in lines}
-    if set(group_of) != {str(row) for row in range(n)} or len(group_of) != len(lines):
+    groups = _by_row(path, rows, n, "/".join(sorted(names)))
+    number = {group: place for place, group in enumerate(sorted(set(groups)))}
+    return np.array([number[group] for group in groups], np.int64)
+
+
+def _by_row(path: Path, rows: Sequence[Row], n: int, split: str) -> list[tuple[str, str]]:
+    """Return class and group of each video in the order of its row; raises BadInput unless each is there once."""
+    groups: dict[int, tuple[str, str]] = {}
+    for row in rows:
+        number = _number(path, row)
+        if number in groups or number >= n:
+            problem = "again" if number in groups else "which is beyond the last"
+            raise _incomplete(path, split, n, len(rows), f"row {number} {problem}, in line {row.line}")
+        groups[number] = _name(row.cells.get("class", "")), _name(row.cells["group"])
+        if not row.cells["group"]:
+            raise BadInput(
+                f"line {row.line}: the video has no group",
+                file=path,
+                next_step="give it one; a video that stands alone is a group of its own",
+            )
+    if len(groups) < n:
+        missing = next(number for number in range(n) if number not in groups)
+        raise _incomplete(path, split, n, len(rows), f"no row {missing}")
+    return [groups[number] for number in range(n)]
+
+
+def _incomplete(path: Path, split: str, n: int, lines: int, what: str) -> BadInput:
+    return BadInput(
+        f"does not list each video of '{split}' once",
+        file=path,
+        expected=f"rows 0 to {n - 1}",
+        found=f"{lines} lines, {what}",
+        next_step=_NEXT,
+    )
+
+
+def _split(path: Path, row: Row) -> str:
+    name = row.cells["split"].casefold()
+    if name not in SPLIT_NAMES:
         raise BadInput(
-            f"does not list each video of '{'/'.join(sorted(names))}' once",
+            f"line {row.line}: there is no split '{row.cells['split'][:40]}'",
             file=path,
-            expected=f"rows 0 to {n - 1}",
-            found=f"{len(lines)} lines",
-            next_step="correct the file, or take it away: groups are optional",
+            key="split",
+            next_step=nearest(name[:40], SPLIT_NAMES),
         )
-    _, number = np.unique(["\t".join(group_of[str(row)]) for row in range(n)], return_inverse=True)
-    return number.astype(np.int64)
+    return name
+
+
+def _number(path: Path, row: Row) -> int:
+    matched = _ROW.fullmatch(row.cells["row"])
+    if not matched:
+        found = f"'{row.cells['row'][:40]}'"
+        raise BadInput(
+            f"line {row.line}: is no row", file=path, key="row", expected="a whole number from 0", found=found
+        )
+    return int(matched[1])
+
+
+def _name(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

@@ -9,17 +9,21 @@ from typing import Any
 import h5py
 import numpy as np
 
-from benchmark.errors import BadInput, nearest
+from benchmark.errors import BadInput
+from benchmark.files.hdf5 import open_hdf5, reading
+from benchmark.files.hdf5_sources import Trace, trace
 
 
 @dataclass(frozen=True)
 class Layout:
     """How the values lie in the file: ``(videos, views, frames, dim)``, and where, if in one piece.
 
+    ``place``: the file and the key at the end of all links, and every other file that bytes come from.
     ``filtered``: chunks are compressed or pass another filter. ``block_bytes``: of all chunks over the same videos and
     views, 0 where there are no chunks.
     """
 
+    place: Trace
     shape: tuple[int, int, int, int]
     dtype: np.dtype[Any]
     axes: int
@@ -42,41 +46,19 @@ class Layout:
 
 
 def inspect(path: Path, key: str) -> Layout:
-    """Return the layout of the data set ``key`` of a file; raises BadInput where it cannot hold features."""
+    """Return the layout of the data set ``key`` of a file; raises BadInput where it cannot hold features.
+
+    Refused as well: values that were never written, or whose source is not there; HDF5 would fill them unseen.
+    """
     if not path.is_file():
         raise BadInput("no such file", file=path, next_step="put it there or correct the path")
-    if not h5py.is_hdf5(path):
-        raise BadInput(
-            "is not an HDF5 file", file=path, next_step="check the download, or convert the features to HDF5"
-        )
-    try:
-        with h5py.File(path, "r") as opened:
-            return _layout(path, key, _dataset(path, key, opened))
-    except OSError as error:
-        reason = str(error).partition("(")[2].rstrip(")") or str(error)
-        raise BadInput(
-            f"cannot be opened ({reason})",
-            file=path,
-            next_step="the file is damaged or cut short: obtain it again",
-        ) from error
+    open_hdf5(path).close()
+    place = trace(path, key)
+    with open_hdf5(place.path) as opened, reading("the description of its values", path, key):
+        return _layout(path, key, place, opened[place.key])
 
 
-def _dataset(path: Path, key: str, opened: h5py.File) -> h5py.Dataset:
-    values = opened.get(key)
-    if isinstance(values, h5py.Dataset):
-        return values
-    present: list[str] = []
-    opened.visititems(lambda name, item: present.append(name) if isinstance(item, h5py.Dataset) else None)
-    raise BadInput(
-        "no such data set in the file",
-        file=path,
-        key=key,
-        found=f"the keys {', '.join(sorted(present))}" if present else "no data set at all",
-        next_step=nearest(key, present) if present else None,
-    )
-
-
-def _layout(path: Path, key: str, values: h5py.Dataset) -> Layout:
+def _layout(path: Path, key: str, place: Trace, values: h5py.Dataset) -> Layout:
     if values.ndim not in (3, 4):
         raise BadInput(
             "has the wrong number of axes",
@@ -96,10 +78,12 @@ def _layout(path: Path, key: str, values: h5py.Dataset) -> Layout:
     if 0 in values.shape:
         raise BadInput("is empty", file=path, key=key, expected="at least one video", found=f"the shape {values.shape}")
     n, *views, frames, dim = values.shape
-    elsewhere = values.external or values.is_virtual or values.file.filename != str(path)
-    offset = None if values.chunks or elsewhere else values.id.get_offset()
+    offset = None if values.chunks or values.external or values.is_virtual else values.id.get_offset()
+    if offset is not None and place.path.stat().st_size < offset + values.size * values.dtype.itemsize:
+        raise BadInput("ends before its values do", file=place.path, key=key, next_step="obtain the file again")
     chunk = values.chunks or values.shape[:0]
     return Layout(
+        place=place,
         shape=(n, views[0] if views else 1, frames, dim),
         dtype=values.dtype,
         axes=values.ndim,

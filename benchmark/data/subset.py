@@ -11,7 +11,7 @@ import numpy as np
 from benchmark import seeds
 from benchmark.data.sampling import alone, draw_rows, one_class
 from benchmark.errors import BadInput
-from benchmark.interfaces.dataset import SPLITS, Dataset, check_split
+from benchmark.interfaces.dataset import SPLITS, Dataset, NoLabels, check_split
 from benchmark.interfaces.videos import FrameShape, RowVideos, Videos
 
 SEED = 0
@@ -62,7 +62,7 @@ class SubsetDataset(Dataset):
         return self._splits[name]
 
     def labels(self, name: str) -> np.ndarray:
-        """Return multi-hot uint8 ``(videos, classes)``; raises BadInput where the split has no labels."""
+        """Return multi-hot uint8 ``(videos, classes)``; raises NoLabels where the training split has none."""
         check_split(name)
         return self.base.labels(name)[self._rows[name]]
 
@@ -138,5 +138,5 @@ def _classes(labels: Callable[[], np.ndarray], n: int) -> np.ndarray:
     """Return a class for each video, the same for all where a split has no labels."""
     try:
         return one_class(labels())
-    except BadInput:
+    except NoLabels:
         return np.zeros(n, dtype=np.int64)

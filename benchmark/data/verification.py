@@ -1,25 +1,25 @@
-"""One streaming pass over a feature file: every value is finite, and the content has this fingerprint."""
+"""One streaming pass over a feature file: every value is finite and in range, and the content has this fingerprint."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from benchmark.data.feature_file import FeatureFile
 from benchmark.errors import BadInput
 from benchmark.files import atomic
+from benchmark.progress import Progress
 
-PATIENCE = 2.0
-"""Seconds after which a pass shows its progress (our choice)."""
+LARGEST, SMALLEST = 1e15, 1e-15
+"""Magnitudes between which sums and squares of features hold in float32 (our choice).
+
+A value above is refused: the sum of squares of 100,000 of them is 1e+35, and float32 ends at 3.4e+38. A file whose
+values are all below the lower bound is refused too: their squares lose digits below 1e-38.
+"""
 
 
 def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
@@ -38,10 +38,28 @@ def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
 
 
 def identity(file: FeatureFile) -> dict[str, Any]:
-    """Return what tells a file from others and from itself before a change, without reading it."""
-    path = file.path.resolve()
-    state = path.stat()
-    return {"path": str(path), "key": file.key, "size": state.st_size, "mtime_ns": state.st_mtime_ns}
+    """Return what tells a file from others and from itself before a change, without reading it.
+
+    ``sources``: the same of every other file that its values come from; places where HDF5 would look for one of these
+    before count as well, so that a file that appears there is noticed. Raises BadInput where the file cannot be used.
+    """
+    sources = [_state(path) for path in file.layout.place.sources]
+    return {"key": file.key, **_state(file.path), "sources": sources}
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Return a file's place, size and times of change; a file put in place with an older time has a new ``ctime``."""
+    resolved = path.resolve()
+    try:
+        state = resolved.stat()
+    except OSError:
+        return {"path": str(resolved), "size": None}
+    return {
+        "path": str(resolved),
+        "size": state.st_size,
+        "mtime_ns": state.st_mtime_ns,
+        "ctime_ns": state.st_ctime_ns,
+    }
 
 
 def _digest(identity: dict[str, Any]) -> str:
@@ -62,54 +80,60 @@ def _remembered(outcome: Path, identity: dict[str, Any]) -> str | None:
 def _pass(file: FeatureFile) -> str:
     n, views, frames, dim = file.layout.shape
     digest = hashlib.blake2b(f"{(n, views, frames, dim)} {file.layout.dtype.name}".encode(), digest_size=16)
-    with _progress(file.path.name, n) as advance:
+    largest = 0.0
+    with Progress(f"checking {file.path.name}", total=n) as progress:
         for start, values in file.blocks():
-            _check(file, start, values)
+            largest = max(largest, _checked(file, start, values))
             digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
-            advance(start + len(values))
+            progress.advance(len(values))
+    if 0 < largest < SMALLEST:
+        raise _out_of_range(file, f"no value is larger than {largest:.2g}, whose square float32 cannot hold")
     return digest.hexdigest()
 
 
-def _check(file: FeatureFile, start: int, values: np.ndarray) -> None:
-    if _all_finite(values):
-        return
+def _checked(file: FeatureFile, start: int, values: np.ndarray) -> float:
+    """Return the largest magnitude of a block; raises BadInput at a value that is not finite or too large."""
+    largest = _largest(values)
+    if largest <= LARGEST:
+        return largest
     with np.errstate(over="ignore"):
-        row, view, frame, place = (int(i[0]) for i in np.nonzero(~np.isfinite(values.astype(np.float32))))
+        single = values.astype(np.float32)
+    finite = np.isfinite(single)
+    row, view, frame, place = (int(i[0]) for i in np.nonzero(~finite if not finite.all() else np.abs(single) > LARGEST))
     where = f"row {start + row}" + (f", view {view}" if values.shape[1] > 1 else "") + f", frame {frame}"
+    value = values[row, view, frame, place]
+    if np.isfinite(single[row, view, frame, place]):
+        raise _out_of_range(
+            file, f"value {place} of {where} is {value:.2g}, and sums of its squares overflow in float32"
+        )
+    if np.isfinite(value):
+        raise _out_of_range(file, f"value {place} of {where} is not finite in float32: {value:.2g}")
     raise BadInput(
         f"value {place} of {where} is not finite",
         file=file.path,
         key=file.key,
         expected="finite values only",
-        found=values[row, view, frame, place],
+        found=value,
         next_step="extract the features of that video again or leave it out",
     )
 
 
-def _all_finite(values: np.ndarray) -> bool:
-    """Return whether every value is finite as float32; float16 is tested by its bits, which is several times faster."""
+def _out_of_range(file: FeatureFile, what: str) -> BadInput:
+    return BadInput(
+        what,
+        file=file.path,
+        key=file.key,
+        expected=f"magnitudes between {SMALLEST:g} and {LARGEST:g}",
+        next_step="divide all features of the dataset by one number",
+    )
+
+
+def _largest(values: np.ndarray) -> float:
+    """Return the largest magnitude, NaN where there is one; float16 has no value out of range but those not finite.
+
+    These are found by their bits, which is several times faster.
+    """
     if values.dtype == np.float16 and values.dtype.isnative:
         exponent = np.uint16(0x7C00)
-        return not ((values.view(np.uint16) & exponent) == exponent).any()
-    with np.errstate(over="ignore"):
-        return bool(np.isfinite(values.astype(np.float32, copy=False)).all())
-
-
-@contextmanager
-def _progress(name: str, total: int) -> Iterator[Any]:
-    began, bar, task = time.monotonic(), None, None
-
-    def advance(done: int) -> None:
-        nonlocal bar, task
-        if bar is None and time.monotonic() - began > PATIENCE:
-            bar = Progress(console=Console(stderr=True), transient=True)
-            task = bar.add_task(f"checking {name}", total=total)
-            bar.start()
-        if bar is not None and task is not None:
-            bar.update(task, completed=done)
-
-    try:
-        yield advance
-    finally:
-        if bar is not None:
-            bar.stop()
+        return float("inf") if ((values.view(np.uint16) & exponent) == exponent).any() else 1.0
+    return max(-float(values.min()), float(values.max()))

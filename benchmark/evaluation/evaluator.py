@@ -19,6 +19,7 @@ from benchmark.evaluation.protocol import KS, PRESETS, Protocol
 from benchmark.evaluation.ranking import rank_batch
 from benchmark.evaluation.results import Result, Totals, curve_ranks, make_result
 from benchmark.evaluation.scoring import harmonic_numbers, score_expected, score_index, score_radius
+from benchmark.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -76,8 +77,9 @@ def evaluate(
 def warm_up() -> None:
     """Compile the kernels, so that no measured time includes it; numba keeps them for the next process."""
     codes, labels = pack(np.eye(2)[:, :1] * 2 - 1), np.zeros(2, np.int64)
-    evaluate(codes, codes, labels, labels, PRESETS, self_retrieval=True)
-    nearest(codes, codes, 1)
+    with Progress("compiling the kernels of evaluation (once)"):
+        evaluate(codes, codes, labels, labels, PRESETS, self_retrieval=True)
+        nearest(codes, codes, 1)
 
 
 @dataclass

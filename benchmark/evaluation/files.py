@@ -13,9 +13,13 @@ from benchmark.evaluation.evaluator import evaluate
 from benchmark.evaluation.hamming import MAX_BITS, WORD, Codes, full_mask, pack
 from benchmark.evaluation.protocol import FIELD, KS, PRESETS, Denominator, SelfMatch, Ties
 from benchmark.files.arrays import read_arrays
-from benchmark.files.labels import check_count, read_labels
+from benchmark.files.labels import mixed_kinds, read_labels
 
 File = str | Path
+
+_UNPACK = (
+    "if these are packed bits: np.unpackbits(codes.view(np.uint8), axis=1), or an .npz with packed (uint64) and bits"
+)
 
 
 def load_codes(path: File) -> Codes:
@@ -78,9 +82,8 @@ def evaluate_files(
 
 def _side(codes_path: File, labels_path: File) -> tuple[Codes, np.ndarray]:
     """Return the codes and labels of queries or database; raises BadInput where their numbers differ."""
-    codes, labels = load_codes(codes_path), read_labels(Path(labels_path), class_ids=True)
-    check_count(labels, codes.n, str(codes_path), Path(labels_path))
-    return codes, labels
+    codes = load_codes(codes_path)
+    return codes, read_labels(Path(labels_path), codes.n, str(codes_path))
 
 
 def _fit(
@@ -96,10 +99,8 @@ def _fit(
             found=query.bits,
         )
     if of_query.ndim != labels.ndim:
-        expected = f"the same kind as in {database_labels}"
-        raise BadInput(
-            "one label file is multi-hot and the other holds class ids", file=query_labels, expected=expected
-        )
+        pair = (query_labels, database_labels) if of_query.ndim == 1 else (database_labels, query_labels)
+        raise mixed_kinds(*pair)
     if of_query.shape[1:] != labels.shape[1:]:
         expected = f"{labels.shape[1]} classes as in {database_labels}"
         raise BadInput("the number of classes differs", file=query_labels, expected=expected, found=of_query.shape[1])
@@ -117,8 +118,14 @@ def _codes(path: Path, values: Any, key: str | None) -> Codes:
     values = values.astype(np.int8) if values.dtype.kind == "b" else values
     wrong = (values != 1) & (values != -1) & (values != 0)
     if wrong.any():
-        found = _first(values, wrong)
-        raise BadInput("codes hold another value", file=path, key=key, expected="-1, 0 and +1 only", found=found)
+        raise BadInput(
+            "codes hold another value",
+            file=path,
+            key=key,
+            expected="-1, 0 and +1 only",
+            found=_first(values, wrong),
+            next_step=_UNPACK if values.dtype.kind in "iu" else None,
+        )
     return pack(values) if (values == -1).any() else pack(np.where(values == 1, np.int8(1), np.int8(-1)))
 
 

@@ -30,8 +30,9 @@ class Protocol(BaseModel):
     """How average precision at K and its companions are defined.
 
     denominator: what the sum of precisions at the hits of the top K is divided by. ``k``: K itself (the
-        field; at full depth the number of ranked items); ``min``: min(K, R) with R the relevant items of the
-        query; ``relevant``: R; ``hits``: the hits in the top K (no hit: 0).
+        field); ``min``: min(K, R) with R the relevant items of the query; ``relevant``: R; ``hits``: the hits
+        in the top K (no hit: 0). Over the whole ranking the sum is divided by R whatever the denominator: the
+        number of ranked items, which K would be there, says nothing.
     self_match: whether a query that is itself a database item stays in its own ranking. It matters only when
         the queries *are* the database (self-retrieval) and is without effect otherwise.
     ties: order inside equal distances. ``index``: ascending database row; ``expected``: the exact expectation

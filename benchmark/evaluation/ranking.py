@@ -14,8 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from benchmark.evaluation.kernels import kernel
 
 Array = np.ndarray
 
@@ -32,7 +34,7 @@ def _count_ones(typing_context: Any, word: Any) -> Any:
 _popcount: Any = intrinsic(_count_ones)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def distances(
     query: Array, query_nonzero: Array, database: Array, database_nonzero: Array, ternary: bool, bits: int,
     first: int, last: int, out: Array,
@@ -58,7 +60,7 @@ def distances(
                 out[i] += np.uint16(_popcount(word ^ row[i]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(bins: Array, first: int, last: int, counts: Array) -> None:
     """Add bins[first:last] to four interleaved histograms: equal neighbours need not wait for each other."""
     i = first
@@ -73,7 +75,7 @@ def _count(bins: Array, first: int, last: int, counts: Array) -> None:
         i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _relevant_rows(classes: Array, class_start: Array, class_rows: Array, marks: Array, rows: Array) -> int:
     """Write the sorted union of the rows of ``classes``; return how many. ``marks``: a bitmap, left clear."""
     for c in classes:
@@ -92,7 +94,7 @@ def _relevant_rows(classes: Array, class_start: Array, class_rows: Array, marks:
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _histogram(
     query: Array, query_nonzero: Array, database: Array, database_nonzero: Array, ternary: bool, bits: int,
     rows: Array, n_rows: int, buffer: Array, parts: Array, counts: Array, row_bin: Array, earlier: Array,
@@ -122,7 +124,7 @@ def _histogram(
         counts[b] = np.int64(parts[0, b]) + parts[1, b] + parts[2, b] + parts[3, b]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rank_relevant(
     rows: Array, n_rows: int, row_bin: Array, earlier: Array, skip: int, skip_bin: int, counts: Array,
     place: Array, offset: Array, hits: Array, ranks: Array,
@@ -148,7 +150,7 @@ def _rank_relevant(
     return relevant
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rank_batch(
     query: Array, query_nonzero: Array, database: Array, database_nonzero: Array, ternary: bool, bits: int,
     first: int, last: int, query_start: Array, query_classes: Array, class_start: Array, class_rows: Array,
@@ -196,7 +198,7 @@ def rank_batch(
             )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nearest_rows(
     query: Array, query_nonzero: Array, database: Array, database_nonzero: Array, ternary: bool, bits: int,
     exclude_self: bool, first: int, last: int, rows: Array, bins: Array,

@@ -17,13 +17,13 @@ CURVE_POINTS = 200  # at most as many points in a curve by rank; our choice
 class Result:
     """Metrics of one set of codes under one protocol.
 
-    metrics: ``map@K`` and ``map`` (full depth), ``precision@K``, ``recall@K``, ``ceiling@K`` and ``ceiling``
-    (the best map that any ranking could reach), ``precision@radius2`` (mean over queries; one that retrieves
-    nothing counts 0), ``queries_without_relevant``; ``pr_rank`` with lists rank, precision, recall (means
-    over queries, exact at these ranks); ``pr_radius`` with lists radius, precision_micro, precision_macro
-    (over queries that retrieve something), recall_micro, recall_macro. A precision of nothing retrieved is
-    None. Every recall that is a mean over queries is taken over the queries with a relevant item; it is 0 if
-    there are none.
+    metrics: ``map@K`` and ``map`` (the whole ranking, AP divided by the relevant items), ``precision@K``,
+    ``recall@K``, ``ceiling@K`` and ``ceiling`` (the best map that any ranking could reach), ``precision@radius2``
+    (mean over queries; one that retrieves nothing counts 0), ``queries_without_relevant``; ``pr_rank`` with lists
+    rank, precision, recall (means over queries, exact at these ranks); ``pr_radius`` with lists radius,
+    precision_micro, precision_macro (over queries that retrieve something), recall_micro, recall_macro. A precision
+    of nothing retrieved is None. Every recall that is a mean over queries is taken over the queries with a relevant
+    item; it is 0 if there are none.
     ap: (queries, len(ks) + 1) float64, average precision of every query at each K and, last, at full depth.
     ks: the cut-offs, ascending.
     """
@@ -77,10 +77,10 @@ def curve_ranks(depth: int) -> np.ndarray:
 
 def make_result(protocol: Protocol, totals: Totals, ks: tuple[int, ...], n_database: int) -> Result:
     """Turn the sums of a pass into metrics."""
-    n, depth = len(totals.n_relevant), int(totals.cuts[-1])
+    n = len(totals.n_relevant)
     ap = _average_precision(protocol, totals, ks)
     metrics: dict[str, Any] = {}
-    best = _best_average_precision(protocol, totals.n_relevant, (*ks, depth))
+    best = _best_average_precision(protocol, totals.n_relevant, ks)
     for column, at in enumerate([*(f"@{k}" for k in ks), ""]):
         metrics[f"map{at}"] = float(ap[:, column].mean())
         metrics[f"ceiling{at}"] = float(best[:, column].mean())
@@ -104,20 +104,22 @@ def make_result(protocol: Protocol, totals: Totals, ks: tuple[int, ...], n_datab
 def _average_precision(protocol: Protocol, totals: Totals, ks: tuple[int, ...]) -> np.ndarray:
     """Return (queries, len(ks) + 1): the sums over the denominator, 0 without a relevant item."""
     if protocol.denominator == "hits":
-        return totals.ratios
-    cuts = (*ks, int(totals.cuts[-1]))
-    return totals.sums / np.maximum(_denominators(protocol, totals.n_relevant, cuts), 1)
+        at_k = totals.ratios[:, :-1]
+    else:
+        at_k = totals.sums[:, :-1] / np.maximum(_denominators(protocol, totals.n_relevant, ks), 1)
+    return np.column_stack([at_k, totals.sums[:, -1] / np.maximum(totals.n_relevant, 1)])
 
 
 def _best_average_precision(protocol: Protocol, n_relevant: np.ndarray, ks: tuple[int, ...]) -> np.ndarray:
-    """Return (queries, len(ks)): average precision when all relevant items come first."""
-    reachable = np.minimum(n_relevant[:, None], np.array(ks))
+    """Return (queries, len(ks) + 1): average precision when all relevant items come first, last at full depth."""
+    reachable, some = np.minimum(n_relevant[:, None], np.array(ks)), n_relevant > 0
     if protocol.denominator == "hits":
-        return (reachable > 0).astype(np.float64)
-    return reachable / np.maximum(_denominators(protocol, n_relevant, ks), 1)
+        return np.column_stack([reachable > 0, some]).astype(np.float64)
+    return np.column_stack([reachable / np.maximum(_denominators(protocol, n_relevant, ks), 1), some])
 
 
 def _denominators(protocol: Protocol, n_relevant: np.ndarray, ks: tuple[int, ...]) -> np.ndarray:
+    """Return (queries, len(ks)): what AP at each cut-off is divided by; 'hits' is not among these."""
     cuts, relevant = np.broadcast_arrays(np.array(ks), n_relevant[:, None])
     return {"k": cuts, "min": np.minimum(cuts, relevant), "relevant": relevant}[protocol.denominator]
 

@@ -7,7 +7,8 @@ come last.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from benchmark.evaluation.kernels import kernel
 
 Array = np.ndarray
 
@@ -20,7 +21,7 @@ def harmonic_numbers(n: int) -> np.ndarray:
     return np.concatenate([np.zeros(1), np.cumsum(terms).astype(np.float64)])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score_index(
     ranks: Array, rank_start: Array, n_relevant: Array, cuts: Array, points: Array, sums: Array, at_cut: Array,
     ratios: Array, curve: Array,
@@ -54,7 +55,7 @@ def score_index(
                 curve[1, p] += i / relevant
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bucket_sums(before: int, taken: int, harmonic: Array) -> tuple[float, float]:
     """Return sum 1/(r+j) and sum (j-1)/(r+j) over j = 1..taken, with r = ``before``."""
     if taken <= DIRECT:
@@ -68,7 +69,7 @@ def _bucket_sums(before: int, taken: int, harmonic: Array) -> tuple[float, float
     return plain, taken - (before + 1.0) * plain
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bucket_gain(size: int, relevant: int, hits_before: int, plain: float, weighted: float) -> float:
     """Expected sum of precisions at hits over the first positions of a bucket in uniformly random order.
 
@@ -81,7 +82,7 @@ def _bucket_gain(size: int, relevant: int, hits_before: int, plain: float, weigh
     return relevant / size * ((hits_before + 1.0) * plain + slope * weighted)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut_ratio(
     total: float, hits_before: int, size: int, relevant: int, taken: int, plain: float, weighted: float,
 ) -> float:  # fmt: skip
@@ -113,7 +114,7 @@ def _cut_ratio(
     return value / mass
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _expect(
     counts: Array, hits: Array, cuts: Array, harmonic: Array, with_ratios: bool, sums: Array, at_cut: Array,
     ratios: Array,
@@ -146,7 +147,7 @@ def _expect(
     ratios[j:] = total / hits_before if hits_before else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score_expected(
     counts: Array, hits: Array, n_relevant: Array, cuts: Array, points: Array, harmonic: Array,
     with_ratios: bool, sums: Array, at_cut: Array, ratios: Array, curve: Array,
@@ -176,7 +177,7 @@ def score_expected(
             hits_before += hits[q, b]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def score_radius(
     counts: Array, hits: Array, n_relevant: Array, step: int, pairs: Array, shares: Array,
 ) -> None:  # fmt: skip

@@ -19,6 +19,7 @@ from benchmark.data.contiguous_file import create_contiguous
 from benchmark.data.dataset_toml import FILE, Declaration, SplitTable, declared_name, write_declaration
 from benchmark.data.groups import FILE as GROUPS
 from benchmark.data.groups import NEEDED
+from benchmark.errors import BadInput
 from benchmark.extraction.labels import Labels
 from benchmark.extraction.splits import Splits
 from benchmark.extraction.thumbnails import ENDING
@@ -26,6 +27,7 @@ from benchmark.extraction.video_table import SEPARATOR
 from benchmark.extraction.work import VideoEntry, WorkArea
 from benchmark.files.arrays import save_array
 from benchmark.files.atomic import replacing, sweep, write_bytes
+from benchmark.files.hdf5 import open_hdf5, reading
 from benchmark.interfaces.dataset import SPLITS
 
 TABLE, PREVIEWS, CONTENT = "extract.csv", "previews", "content"
@@ -96,7 +98,7 @@ def _write_split(dataset: ExtractedDataset, split: str, work: WorkArea) -> None:
 
 def _describe(path: Path, entries: Sequence[VideoEntry]) -> None:
     """Add what is known of each video, in the order of the features."""
-    with h5py.File(path, "r+") as file:
+    with h5py.File(path, "r+", locking=False) as file:
         for key, values in {
             "video": [entry.name for entry in entries],
             "sha256": [entry.sha256 for entry in entries],
@@ -120,9 +122,9 @@ def _write_groups(dataset: ExtractedDataset, owners: Mapping[str, str]) -> None:
 
 def _content(path: Path) -> str | None:
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file, reading("its stamp", path, CONTENT):
             return str(file.attrs.get(CONTENT))
-    except OSError:
+    except BadInput:
         return None
 
 

@@ -19,9 +19,12 @@ import numpy as np
 
 from benchmark.errors import BadInput
 from benchmark.files.atomic import replacing, sweep, write_json
+from benchmark.files.hdf5 import open_hdf5, reading
 from benchmark.files.lock import Busy, locked
 
 FOLDER, SETTINGS, SHARDS, LOCK = ".extract", "settings.json", "shards", ".lock"
+
+REMOVE = "remove that file: the same command extracts its videos again"
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class WorkArea:
         if not batch:
             return
         shard = self.folder / SHARDS / f"{self._next:08d}.h5"
-        with replacing(shard) as temporary, h5py.File(temporary, "w") as file:
+        with replacing(shard) as temporary, h5py.File(temporary, "w", locking=False) as file:
             file["feats"] = np.stack([features for _, features, _ in batch]).astype(self.dtype)
             file["entries"] = _bytes(json.dumps([asdict(entry) for entry, _, _ in batch]).encode())
             file["thumbnails"] = _bytes(b"".join(thumbnail for _, _, thumbnail in batch))
@@ -108,26 +111,28 @@ class WorkArea:
     def features(self, name: str) -> np.ndarray:
         """Return a video's features (views, frames, dim) in the stored type."""
         place = self._places[name]
-        return np.asarray(self._file(place.shard)["feats"][place.row])
+        with reading(f"the features of '{name}'", place.shard, "feats", REMOVE):
+            return np.asarray(self._file(place.shard)["feats"][place.row])
 
     def thumbnail(self, name: str) -> bytes:
         """Return a video's thumbnail, or nothing."""
         place, length = self._places[name], self.entries[name].thumbnail
-        return bytes(self._file(place.shard)["thumbnails"][place.first : place.first + length])
+        with reading(f"the thumbnail of '{name}'", place.shard, "thumbnails", REMOVE):
+            return bytes(self._file(place.shard)["thumbnails"][place.first : place.first + length])
 
     def _file(self, shard: Path) -> Any:
         if self._last is None or self._last[0] != shard:
             if self._last is not None:
                 self._last[1].close()
-            self._last = shard, h5py.File(shard, "r")
+            self._last = shard, open_hdf5(shard)
         return self._last[1]
 
     def _enter(self, shard: Path) -> None:
         """Take the entries of a shard; one that cannot be read is left alone, and its videos count as not done."""
         try:
-            with h5py.File(shard, "r") as file:
+            with open_hdf5(shard) as file:
                 entries = [VideoEntry(**item) for item in json.loads(bytes(file["entries"][:]))]
-        except (OSError, KeyError, ValueError, TypeError):
+        except (BadInput, OSError, RuntimeError, KeyError, ValueError, TypeError):
             return
         first = 0
         for row, entry in enumerate(entries):

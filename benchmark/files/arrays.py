@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,13 @@ import numpy as np
 
 from benchmark.errors import BadInput, nearest
 from benchmark.files.atomic import replacing
+from benchmark.files.matlab import dense, read_matlab
 
 FORMATS = (".mat", ".npy", ".npz")
-"""Endings of the files that ``read_arrays`` reads; ``.mat`` up to MATLAB 7.2."""
+"""Endings of the files that ``read_arrays`` reads; ``.mat`` of every version of MATLAB."""
+
+_OF_SPARSE = {"format", "shape", "data"}
+"""Arrays of a file that ``scipy.sparse.save_npz`` wrote."""
 
 _LONGEST = 160
 """Characters that a message quotes of what a library says (our choice)."""
@@ -41,12 +46,14 @@ def read_arrays(
 ) -> dict[str, np.ndarray]:
     """Return arrays of a file by name: those of ``names``, or all; sparse matrices become dense.
 
-    The array of an ``.npy`` has the empty name, whatever ``names`` asks for. Raises Unreadable, which names the file
-    and, where an array is missing, its name.
+    The array of an ``.npy``, or of a sparse matrix of scipy, has the empty name, whatever ``names`` asks for. Raises
+    Unreadable, which names the file and, where an array is missing, its name.
     """
     if path.suffix not in formats:
         raise Unreadable("is not a kind of file that is read here", file=path, expected=" or ".join(formats))
-    if not path.is_file():
+    if os.path.isdir(path):  # noqa: PTH112 (a name that no file can have is no error here)
+        raise Unreadable("is a folder, not a file", file=path)
+    if not os.path.isfile(path):  # noqa: PTH113
         raise Unreadable("no such file", file=path, next_step="put it there or correct the path")
     return _read_matlab(path, names) if path.suffix == ".mat" else _read_numpy(path, names)
 
@@ -67,6 +74,8 @@ def _read_numpy(path: Path, names: Sequence[str] | None) -> dict[str, np.ndarray
             return {"": opened}
         with opened:
             present = opened.files
+            if _OF_SPARSE.issubset(present):
+                return {"": _sparse(path)}
             wanted = present if names is None else names
             arrays = {name: opened[name] for name in wanted if name in present}
     except Exception as error:
@@ -75,21 +84,17 @@ def _read_numpy(path: Path, names: Sequence[str] | None) -> dict[str, np.ndarray
     return _all_of(path, names, arrays, present)
 
 
-def _read_matlab(path: Path, names: Sequence[str] | None) -> dict[str, np.ndarray]:
-    from scipy.io import loadmat, whosmat
-    from scipy.sparse import issparse
+def _sparse(path: Path) -> np.ndarray:
+    """Return a sparse matrix that ``scipy.sparse.save_npz`` wrote."""
+    from scipy.sparse import load_npz
 
+    return dense(load_npz(path))
+
+
+def _read_matlab(path: Path, names: Sequence[str] | None) -> dict[str, np.ndarray]:
     try:
-        content = loadmat(path, variable_names=None if names is None else list(names))
-        arrays = {
-            name: value.toarray() if issparse(value) else np.asarray(value)
-            for name, value in content.items()
-            if not name.startswith("__")
-        }
-        present = [name for name, _, _ in whosmat(path)]
-    except NotImplementedError as error:
-        raise Unreadable("is a MATLAB 7.3 file", file=path, next_step="save it in MATLAB with '-v7'") from error
-    except Exception as error:  # scipy raises many types on a damaged file
+        arrays, present = read_matlab(path, names)
+    except Exception as error:  # scipy and h5py raise many types on a damaged file
         raise _damaged(path, error) from error
     return _all_of(path, names, arrays, present)
 
@@ -112,6 +117,8 @@ def _all_of(
 
 def _damaged(path: Path, error: Exception) -> Unreadable:
     reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        reason = f"its header promises more than memory holds: {reason}"
     if "pickle" in reason.lower() and _is_array_file(path):
         return Unreadable("holds Python objects, which are refused", file=path, next_step="store numbers only")
     return Unreadable(

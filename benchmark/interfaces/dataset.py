@@ -85,7 +85,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def labels(self, name: str) -> np.ndarray:
-        """Return multi-hot uint8 ``(videos, classes)`` of a split; raises BadInput where the split has no labels."""
+        """Return multi-hot uint8 ``(videos, classes)`` of a split; raises NoLabels where it has none."""
 
     @property
     def origin(self) -> Dataset:
@@ -127,6 +127,10 @@ class Dataset(ABC):
             labels = self.labels(name)
             parts += [str(labels.shape), np.ascontiguousarray(labels).tobytes()]
         return combined(*parts)
+
+
+class NoLabels(BadInput):
+    """A split without labels was asked for them; only a training split may be one."""
 
 
 class Scalable(Dataset):

@@ -73,7 +73,7 @@ class Method(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Dataset name -> configuration overrides."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {DEFAULT_VARIANT: {}}
-    """Reading of the method -> configuration overrides; the first is the default."""
+    """Variant name -> configuration overrides; the first is the default."""
 
     def __init__(self, bits: int, shape: FrameShape, config: Any, run: Run) -> None:
         self.bits = bits

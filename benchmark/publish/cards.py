@@ -12,6 +12,7 @@ from benchmark.paths import Roots
 from benchmark.publish import network_cost
 
 if TYPE_CHECKING:
+    from benchmark.interfaces.dataset import Dataset
     from benchmark.interfaces.method import Method
 
 Lines = list[tuple[str, list[str]]]
@@ -90,7 +91,7 @@ class MethodCard:
 
 @dataclass(frozen=True)
 class Unavailable:
-    """A method that cannot be loaded, and why."""
+    """A method or dataset that cannot be loaded, and why."""
 
     name: str
     reason: str
@@ -122,14 +123,21 @@ def describe_methods(count: bool = False) -> list[MethodCard | Unavailable]:
 
     A method that cannot be loaded is returned with its reason.
     """
-    return [_describe_method(name, count) for name in registry.methods()]
+    return [describe_method(name, count) for name in registry.methods()]
 
 
-def _describe_method(name: str, count: bool) -> MethodCard | Unavailable:
+def describe_method(name: str, count: bool = False) -> MethodCard | Unavailable:
+    """Return the card of one method, as ``describe_methods`` does."""
+    state = registry.state("methods", name)
+    if isinstance(state, BadInput):
+        return Unavailable(name, str(state))
     try:
-        cls = registry.load_method(name)
-    except BadInput as error:
-        return Unavailable(name, str(error))
+        return _method_card(name, state, count)
+    except Exception as error:  # a method that somebody is writing may lack a default or raise anything
+        return Unavailable(name, str(registry.method_entry(name).broken("cannot be described", error)))
+
+
+def _method_card(name: str, cls: type[Method], count: bool) -> MethodCard:
     counts = network_cost.network_cost(cls) if count else None
     return MethodCard(
         name=name,
@@ -153,14 +161,24 @@ def _settings(cls: type[Method]) -> list[Setting]:
     return [Setting(key, defaults[key], field.description) for key, field in cls.Config.model_fields.items()]
 
 
-def describe_datasets(roots: Roots) -> list[DatasetCard]:
-    """Return the card of every dataset, with its presence under the data root."""
-    return [_describe_dataset(name, roots) for name in registry.datasets()]
+def describe_datasets(roots: Roots) -> list[DatasetCard | Unavailable]:
+    """Return the card of every dataset, with its presence under the data root; one that cannot be loaded: why."""
+    return [_describe_dataset(name, state, roots) for name, state in registry.states("datasets")]
 
 
-def _describe_dataset(name: str, roots: Roots) -> DatasetCard:
-    cls = registry.load_dataset_class(name)
-    presence = cls.presence(roots)
+def _describe_dataset(name: str, state: type[Dataset] | BadInput, roots: Roots) -> DatasetCard | Unavailable:
+    if isinstance(state, BadInput):
+        return Unavailable(name, str(state))
+    try:
+        return _dataset_card(name, state, roots)
+    except BadInput as error:
+        return Unavailable(name, str(error))
+    except Exception as error:
+        return Unavailable(name, str(registry.datasets()[name].broken("cannot be described", error)))
+
+
+def _dataset_card(name: str, cls: type[Dataset], roots: Roots) -> DatasetCard:
+    presence = registry.presence(name, roots)
     return DatasetCard(
         name=name,
         title=cls.title,

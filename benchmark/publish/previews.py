@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.errors import BadInput
 from benchmark.files.atomic import write_bytes
 from benchmark.files.pictures import strip, whole
 from benchmark.interfaces.dataset import Dataset
@@ -54,7 +55,7 @@ class Previews:
         except Exception:
             return None
         # a results folder that cannot be written to still gives its page
-        with suppress(OSError):
+        with suppress(OSError, BadInput):
             write_bytes(stem.with_suffix(".png" if data.startswith(b"\x89PNG") else ".jpg"), data)
         return data
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FOLDERS = ("benchmark", "methods", "datasets")
 """Folders of the checkout whose files are followed."""
-ENGINE = ("benchmark/cells/runner.py", "benchmark/compute/encoding.py", "benchmark/evaluation/evaluator.py")
+ENGINE = ("benchmark/cells/measure.py", "benchmark/compute/encoding.py", "benchmark/evaluation/evaluator.py")
 """The engine's files that make numbers; beside the method and the dataset, what they import counts."""
 UNCOUNTED = (
     # the version
@@ -29,13 +29,13 @@ UNCOUNTED = (
     "benchmark/errors.py",
     "benchmark/progress.py",
     "benchmark/paths.py",
-    # how files are written whole
+    # how files are written whole, and by one process at a time
     "benchmark/files/atomic.py",
+    "benchmark/files/lock.py",
+    # the fingerprint of features, which is in the key
+    "benchmark/data/verification.py",
     # records and what lies beside them
     "benchmark/records",
-    "benchmark/records/record.py",
-    "benchmark/records/code_file.py",
-    "benchmark/records/environment.py",
     # measurement of memory
     "benchmark/compute/memory.py",
     # from words to cells: all that a cell is made of is in its key, and its guests are known
@@ -78,13 +78,16 @@ def code_digest(method: str, dataset_file: Path, root: Path = ROOT) -> str:
 
 
 def counted_files(method: str, dataset_file: Path, root: Path = ROOT) -> list[Path]:
-    """Return, sorted, the method, the dataset, ``ENGINE`` and what these import, transitively, less ``UNCOUNTED``."""
+    """Return, sorted, the method, the dataset, ``ENGINE`` and what these import, transitively, less ``UNCOUNTED``.
+
+    A file of nothing but words, such as that of a package, does not count.
+    """
     start = [root / "methods" / f"{method}.py", dataset_file, *(root / name for name in ENGINE)]
     uncounted = [root / name for name in UNCOUNTED]
     for path in (*start, *uncounted):
         if not path.exists():
             raise FileNotFoundError(f"the digest of the code names a file that does not exist: {path}")
-    return sorted(_closure(start, uncounted, root))
+    return sorted(file for file in _closure(start, uncounted, root) if _source(file, root)[0] != "pass")
 
 
 def _closure(start: Iterable[Path], uncounted: Iterable[Path], root: Path) -> set[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.evaluation.hamming import Codes
+from benchmark.evaluation.hamming import WORD, Codes
 from benchmark.files.arrays import Unreadable, read_arrays, save_arrays, whole_number
 
 BITS = "bits"
@@ -31,4 +31,10 @@ def read_codes(path: Path) -> dict[str, Codes]:
         raise Unreadable("holds no codes", file=path, expected=f"key {BITS}", found=", ".join(arrays) or "nothing")
     bits = whole_number(arrays, BITS, path)
     names = [name for name in arrays if name != BITS and not name.endswith("_nonzero")]
-    return {name: Codes(arrays[name], arrays.get(f"{name}_nonzero"), bits) for name in names}
+    splits = {name: Codes(arrays[name], arrays.get(f"{name}_nonzero"), bits) for name in names}
+    for name, codes in splits.items():
+        shape = (*codes.packed.shape[:1], -(-bits // WORD))
+        tables = [codes.packed] if codes.nonzero is None else [codes.packed, codes.nonzero]
+        if bits < 1 or any(table.dtype != np.uint64 or table.shape != shape for table in tables):
+            raise Unreadable(f"holds no packed codes of {bits} bits", file=path, key=name)
+    return splits

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BadInput
+from benchmark.paths import shown
 from benchmark.records.curve import Curve, read_curve
 from benchmark.records.options import RunOptions
 from benchmark.records.record import Identity, Record, options_of
 
-PROGRAM = ("python", "-m", "benchmark", "run")
+PROGRAM = ("python", "-m", "benchmark")
 
 
 def run_command(
@@ -26,13 +28,28 @@ def run_command(
     ``dataset_argument`` is what names the dataset on the command line; without one it is the dataset's name.
     """
     method, variant = identity.method, identity.named_variant
-    words = [*PROGRAM, "--methods", f"{method}:{variant}" if variant else method]
-    words += ["--datasets", dataset_argument or identity.dataset]
+    words = ["--methods", f"{method}:{variant}" if variant else method]
+    words += ["--datasets", dataset_word(dataset_argument or identity.dataset)]
     words += ["--bits", *map(str, tuple(bits) or (identity.bits,))]
     words += ["--seeds", *map(str, tuple(seeds) or (identity.seed,))]
     words += options_of(identity, model).words()
     settings = [f"{method}.{key}={value}" for key, value in (identity.settings or {}).items()]
-    return shlex.join([*words, *(["--set", *settings] if settings else [])])
+    return command("run", *words, *(["--set", *settings] if settings else []))
+
+
+def first_run(folder: Path) -> str:
+    """Return the command that runs on a dataset folder."""
+    return command("run", "--datasets", shown(folder))
+
+
+def command(verb: str, *words: str) -> str:
+    """Return a command of the suite as a shell takes it."""
+    return shlex.join([*PROGRAM, verb, *words])
+
+
+def dataset_word(argument: str) -> str:
+    """Return what names a dataset so that it is not taken for an option: a folder may be called ``-x``."""
+    return f"./{argument}" if argument.startswith("-") else argument
 
 
 def again(record: Record, dataset_argument: str = "", bits: Iterable[int] = (), seeds: Iterable[int] = ()) -> str:

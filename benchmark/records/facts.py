@@ -68,7 +68,7 @@ def argument(results: Path, name: str, fingerprint: str) -> str:
     """Return what names a dataset on the command line, or nothing where no facts of it can be read."""
     try:
         return str(json.loads((folder(results, name, fingerprint) / FACTS).read_text(encoding="utf-8"))["argument"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
@@ -85,6 +85,6 @@ def read(results: Path, name: str, fingerprint: str) -> Facts | None:
             str(stored["argument"]), tuple(str(c) for c in stored["classes"]), bool(stored["self_retrieval"]),
             None if stored.get("drawn") is None else int(stored["drawn"]), labels,
         )  # fmt: skip
-    except (Unreadable, OSError, ValueError, KeyError, TypeError):
+    except (Unreadable, OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError, RecursionError):
         return None
     return facts if facts.fingerprint == fingerprint and len(facts.classes) == width else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -134,14 +135,29 @@ def read(folder: Path, key: str) -> Robustness | str:
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         return f"{FILE} does not fit the schema at '{where}'"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return f"{FILE} cannot be read: {error}"
     if outcome.key != key:
         return f"{FILE} is of another cell"
     measured = [Condition(item.perturbation, item.strength) for item in outcome.perturbed]
     if outcome.settings != settings() or measured != conditions():
         return f"{FILE} was made with other perturbations than today's"
-    return outcome
+    return outcome if _is_whole(outcome) else f"{FILE} lacks numbers"
+
+
+def _is_whole(outcome: Robustness) -> bool:
+    """Return whether every condition has a finite mAP wherever the clean queries have one, and its loss."""
+    heads = {preset: set(maps) for preset, maps in outcome.clean.items()}
+    tables = [outcome.clean, *(item.map for item in outcome.perturbed)]
+    losses = [loss for item in outcome.perturbed for loss in item.loss.values()]
+    values = [value for table in tables for maps in table.values() for value in maps.values()]
+    values += [value for loss in losses for value in (loss.mean, loss.low, loss.high)]
+    return (
+        all(f"map@{CUT}" in head for head in heads.values())
+        and all({preset: set(maps) for preset, maps in table.items()} == heads for table in tables)
+        and all(set(item.loss) == set(heads) for item in outcome.perturbed)
+        and all(map(math.isfinite, values))
+    )
 
 
 def read_precisions(folder: Path, outcome: Robustness, preset: str) -> np.ndarray | str:

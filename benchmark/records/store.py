@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def write(folder: Path, record: Record) -> None:
     name = RECORD if record.status == "done" else FAILURE
     write_json(folder / name, record.model_dump(mode="json"))
     if record.status == "done":
-        (folder / FAILURE).unlink(missing_ok=True)
+        with suppress(OSError):  # it does not count beside a record
+            (folder / FAILURE).unlink(missing_ok=True)
 
 
 def read(path: Path) -> Record | Damaged:
@@ -51,7 +53,7 @@ def read(path: Path) -> Record | Damaged:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return Damaged(path, f"does not fit the schema at '{where}': {first['msg']}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Damaged(path, f"cannot be read: {error}")
 
 
@@ -86,5 +88,6 @@ def scan(root: Path) -> Contents:
             contents.damaged.append(record)
         elif record is not None:
             contents.records.append(record)
-            contents.folders[record.place] = folder
+            if record.status == "done" or record.place not in contents.folders:
+                contents.folders[record.place] = folder
     return contents

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.errors import BadInput
 from benchmark.files.atomic import write_json
-from benchmark.regression.cells import Outcome
+from benchmark.regression.cells import CheckOutcome
 from benchmark.regression.plan import Plan
 
 SPREADS = "spreads.json"
@@ -65,7 +65,7 @@ def _read(path: Path) -> Baseline:
 _AGAIN = "'python -m benchmark check --update' writes it anew"
 
 
-def write(folder: Path, plan: Plan, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> None:
+def write(folder: Path, plan: Plan, outcomes: Sequence[CheckOutcome], made: Mapping[str, Any]) -> None:
     """Write the baseline of one method from its cells; those that cannot run are left out."""
     done = [outcome for outcome in outcomes if outcome.numbers is not None]
     if not done:
@@ -82,7 +82,7 @@ def write(folder: Path, plan: Plan, outcomes: Sequence[Outcome], made: Mapping[s
     write_json(path_of(folder, first.method), baseline.model_dump(mode="json"))
 
 
-def same_numbers(baseline: Baseline, outcomes: Sequence[Outcome], plan: Plan) -> bool:
+def same_numbers(baseline: Baseline, outcomes: Sequence[CheckOutcome], plan: Plan) -> bool:
     """Return whether writing these cells would change nothing but where and when they were made."""
     done = [outcome for outcome in outcomes if outcome.numbers is not None]
     return (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from benchmark.compute.child import ended_together
 from benchmark.data.subset import SubsetDataset
 from benchmark.errors import BadInput
 from benchmark.paths import Roots
@@ -36,7 +36,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Task:
+class CheckTask:
     """One cell of a check; ``out`` is the folder of its record."""
 
     plan: Plan
@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What became of a cell: ``numbers`` as a baseline holds them, or ``problem``; ``skipped`` if it cannot run."""
 
     method: str
@@ -67,22 +67,23 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run(tasks: Sequence[Task], machine: Machine, jobs: int) -> Iterator[Outcome]:
+def run(tasks: Sequence[CheckTask], machine: Machine, jobs: int) -> Iterator[CheckOutcome]:
     """Run the cells in ``jobs`` new processes and yield outcomes as they come; a cell that fails stops no other."""
     with _environment(machine), ProcessPoolExecutor(jobs, get_context("spawn"), begin, (machine,)) as pool:
-        running: dict[Future[Outcome], Task] = {pool.submit(run_task, task): task for task in tasks}
         try:
-            for done in as_completed(running):
-                yield _answer(done, running[done])
+            with ended_together():
+                running: dict[Future[CheckOutcome], CheckTask] = {pool.submit(run_task, task): task for task in tasks}
+                for done in as_completed(running):
+                    yield _answer(done, running[done])
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _answer(done: Future[Outcome], task: Task) -> Outcome:
+def _answer(done: Future[CheckOutcome], task: CheckTask) -> CheckOutcome:
     try:
         return done.result()
     except BrokenProcessPool:
-        return Outcome(*task.place, problem="the process ended without an answer, as it does when memory runs out")
+        return CheckOutcome(*task.place, problem="the process ended without an answer, as it does when memory runs out")
 
 
 @contextmanager
@@ -105,10 +106,11 @@ def begin(machine: Machine) -> None:
     """Set up a process for cells."""
     import torch
 
+    from benchmark.compute import child
     from benchmark.compute import machine as this_machine
     from benchmark.evaluation.evaluator import warm_up
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process is interrupted too, and cancels what is left
+    child.begin()
     torch.set_num_threads(machine.threads)
     this_machine.set_up()
     if machine.products == "default":
@@ -121,7 +123,7 @@ def _opened(text: str, roots: Roots) -> SubsetDataset:
     return Plan.model_validate_json(text).open(roots)
 
 
-def run_task(task: Task) -> Outcome:
+def run_task(task: CheckTask) -> CheckOutcome:
     """Run one cell in this process, which ``begin`` has set up."""
     import torch
 
@@ -133,16 +135,16 @@ def run_task(task: Task) -> Outcome:
         dataset = _opened(task.plan.model_dump_json(by_alias=True), task.roots)
         cell = task.plan.cell(dataset, task.method, task.bits, task.seed, task.precision)
     except BadInput as error:
-        return Outcome(*task.place, problem=str(error))
+        return CheckOutcome(*task.place, problem=str(error))
     if cell.skip:
-        return Outcome(*task.place, problem=cell.skip, skipped=True)
+        return CheckOutcome(*task.place, problem=cell.skip, skipped=True)
     # Artefacts lie with the records, not in the cache: a check shall see how they are made.
     settings = Settings(task.out, task.out / "cache", torch.device("cpu"), "check", show_progress=False)
     done = run_cell(cell, settings)
     if done.failure is not None:
         problem = f"failed in {done.failure.phase}: {done.failure.type}: {done.failure.message}"
-        return Outcome(*task.place, problem=problem)
-    return Outcome(
+        return CheckOutcome(*task.place, problem=problem)
+    return CheckOutcome(
         *task.place,
         numbers=taken(done),
         config=cell.config.model_dump(mode="json"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.regression.baseline import Baseline
-from benchmark.regression.cells import Outcome
+from benchmark.regression.cells import CheckOutcome
 from benchmark.regression.numbers import Number, named
 from benchmark.regression.plan import Plan
 from benchmark.regression.spreads import Spreads, Tolerance, tolerance
@@ -36,7 +36,7 @@ class Finding:
 
 
 def compare(
-    plan: Plan, outcomes: Sequence[Outcome], baselines: Mapping[str, Baseline], spreads: Spreads
+    plan: Plan, outcomes: Sequence[CheckOutcome], baselines: Mapping[str, Baseline], spreads: Spreads
 ) -> list[Finding]:
     """Return a finding for every number, and for everything that has none where one is due."""
     findings: list[Finding] = []
@@ -50,7 +50,7 @@ def compare(
     return findings
 
 
-def _other_ground(plan: Plan, baseline: Baseline, outcomes: Sequence[Outcome]) -> list[Finding]:
+def _other_ground(plan: Plan, baseline: Baseline, outcomes: Sequence[CheckOutcome]) -> list[Finding]:
     """Return findings where the baseline was made from something else than what was run."""
     now = plan.described()
     findings = [
@@ -74,7 +74,7 @@ def _changes(before: Mapping[str, object], now: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {before.get(key)} -> {now.get(key)}" for key in keys)
 
 
-def _cell(outcome: Outcome, baseline: Baseline | None, spreads: Spreads) -> list[Finding]:
+def _cell(outcome: CheckOutcome, baseline: Baseline | None, spreads: Spreads) -> list[Finding]:
     method, bits = outcome.method, outcome.bits
     before = baseline.bits.get(bits) if baseline else None
     if outcome.numbers is None:

@@ -17,10 +17,11 @@ from benchmark.compute import machine
 from benchmark.errors import BadInput
 from benchmark.interfaces.names import FP32
 from benchmark.paths import Roots
+from benchmark.progress import Progress
 from benchmark.records import environment
 from benchmark.regression import baseline, cells, compare, plan, spreads
 from benchmark.regression.baseline import Baseline
-from benchmark.regression.cells import Machine, Outcome, Task
+from benchmark.regression.cells import CheckOutcome, CheckTask, Machine
 from benchmark.regression.compare import Finding
 from benchmark.regression.numbers import Number, named
 from benchmark.regression.plan import Plan
@@ -69,8 +70,8 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Of how many methods numbers were measured, and in how many ways; ``problem`` where they were not."""
+class MeasuredWays:
+    """How many methods were measured, and in how many ways; ``problem`` says why they were not."""
 
     methods: int = 0
     ways: int = 0
@@ -101,7 +102,7 @@ def check(request: CheckRequest, update: bool, tell: Tell) -> Verdict:
     return Verdict(findings, len(outcomes), seconds, written, gone)
 
 
-def measure(request: CheckRequest, tell: Tell) -> Spread:
+def measure(request: CheckRequest, tell: Tell) -> MeasuredWays:
     """Compute the check in every way, and write the spreads and the baselines; nothing is written where a cell fails.
 
     Raises BadInput on a mistake.
@@ -115,7 +116,7 @@ def measure(request: CheckRequest, tell: Tell) -> Spread:
         base = _run(request, checked, methods, Machine(), out / "base", tell)
         failed = [outcome for outcome in base if outcome.numbers is None and not outcome.skipped]
         if failed:
-            return Spread(problem=f"{failed[0].method}, {failed[0].bits} bits: {failed[0].problem}")
+            return MeasuredWays(problem=f"{failed[0].method}, {failed[0].bits} bits: {failed[0].problem}")
         again = []
         for number, way in enumerate(spreads.ways()):
             tell(f"measuring: {way.name}")
@@ -127,7 +128,7 @@ def measure(request: CheckRequest, tell: Tell) -> Spread:
         measured = {**spreads.read(folder).methods, **measured}
     spreads.write(folder, spreads.Spreads(check=checked.described(), made=_made(), ways=names, methods=measured))
     _write(folder, checked, base, {})
-    return Spread(len(measured), len(names))
+    return MeasuredWays(len(measured), len(names))
 
 
 def _baselines(folder: Path, anew: bool) -> dict[str, Baseline]:
@@ -158,25 +159,27 @@ def _run(
     tell: Tell,
     precision: str = FP32,
     seed: int = 0,
-) -> list[Outcome]:
+) -> list[CheckOutcome]:
     """Run the cells, the longest first, and return their outcomes in the order of methods and bits."""
     checked.open(request.roots)  # made on first use by this process, not by several at once
     tasks = [
-        Task(checked, method, bits, checked.seed + seed, precision, request.roots, out)
+        CheckTask(checked, method, bits, checked.seed + seed, precision, request.roots, out)
         for method in methods
         for bits in checked.bits
     ]
     jobs = min(request.jobs or min(os.cpu_count() or 1, MOST_JOBS), len(tasks))
     outcomes = {}
-    for number, outcome in enumerate(cells.run(_longest_first(tasks), how, jobs), 1):
-        outcomes[outcome.method, outcome.bits] = outcome
-        end = outcome.problem or f"{outcome.seconds:.1f} s"
-        tell(f"[{number}/{len(tasks)}] {outcome.method}, {outcome.bits} bits: {end}")
+    with Progress("check", total=len(tasks), unit="cells") as progress:
+        for number, outcome in enumerate(cells.run(_longest_first(tasks), how, jobs), 1):
+            outcomes[outcome.method, outcome.bits] = outcome
+            end = outcome.problem or f"{outcome.seconds:.1f} s"
+            tell(f"[{number}/{len(tasks)}] {outcome.method}, {outcome.bits} bits: {end}")
+            progress.advance(1)
     return [outcomes[task.place] for task in tasks]
 
 
-def _longest_first(tasks: Sequence[Task]) -> list[Task]:
-    def trained(task: Task) -> bool:
+def _longest_first(tasks: Sequence[CheckTask]) -> list[CheckTask]:
+    def trained(task: CheckTask) -> bool:
         try:
             return registry.load_method(task.method).trained_in_epochs
         except BadInput:
@@ -185,7 +188,7 @@ def _longest_first(tasks: Sequence[Task]) -> list[Task]:
     return sorted(tasks, key=trained, reverse=True)
 
 
-def _numbers(outcomes: Sequence[Outcome]) -> dict[tuple[str, int], dict[str, Number]]:
+def _numbers(outcomes: Sequence[CheckOutcome]) -> dict[tuple[str, int], dict[str, Number]]:
     return {(o.method, o.bits): named(o.numbers) for o in outcomes if o.numbers is not None}
 
 
@@ -193,7 +196,9 @@ def _gone(method: str) -> Finding:
     return Finding(method, None, "", "missing", note="a baseline without a method; 'check --update' removes it")
 
 
-def _write(folder: Path, checked: Plan, outcomes: Sequence[Outcome], baselines: Mapping[str, Baseline]) -> list[str]:
+def _write(
+    folder: Path, checked: Plan, outcomes: Sequence[CheckOutcome], baselines: Mapping[str, Baseline]
+) -> list[str]:
     """Write the baselines that differ from the present ones, and return their names."""
     written = []
     for method in dict.fromkeys(outcome.method for outcome in outcomes):
@@ -207,11 +212,11 @@ def _write(folder: Path, checked: Plan, outcomes: Sequence[Outcome], baselines: 
     return written
 
 
+@machine.configured()
 def _made() -> dict[str, Any]:
     """Return where and when numbers were made, as they are committed."""
     import torch
 
-    machine.choose_products()
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": machine.processor(),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from benchmark.cells import plan
 from benchmark.cells.cell import Cell
 from benchmark.data.subset import SubsetDataset, sized_part
 from benchmark.errors import BadInput
+from benchmark.files.toml import read_toml
 from benchmark.interfaces.dataset import Dataset
 from benchmark.paths import Roots
 from benchmark.records.options import RunOptions
@@ -63,15 +62,12 @@ class Plan(_Closed):
 def read(folder: Path) -> Plan:
     """Read ``check.toml`` of a folder of baselines; raises BadInput where it is missing or wrong."""
     path = folder / FILE
-    try:
-        table: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        checked = Plan.model_validate(table)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise BadInput(
             "says what a check runs, and is missing", file=path, next_step="copy that of results/baselines and adapt it"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"is not readable TOML: {error}", file=path) from error
+        )
+    try:
+        checked = Plan.model_validate(read_toml(path))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -136,27 +136,31 @@ def _is_of(record: Record, choice: Choice, exact: bool) -> bool:
     return identity.method == choice.name and (not exact or identity.variant == choice.variant)
 
 
+@machine.configured()
 def run(cells: Sequence[TrainedCell], roots: Roots, device: str, again: bool) -> int:
     """Measure cells one after the other, print a line for each and a table, and return how many could not be.
 
     A cell that was measured is left as it is unless ``again``. A cell that another process has locked is waited for.
     """
-    machine.set_up()
     warm_up()
     torch_device = machine.choose_device(device)
     failed, measured = 0, []
     for number, cell in enumerate(cells, 1):
         head = f"[{number:>{len(str(len(cells)))}}/{len(cells)}] {summary.label(cell.record)}"
         try:
-            with locked(cell.folder / LOCK, wait=True):
-                stored = None if again else _stored(cell)
-                outcome = stored or _measure(cell, roots, torch_device, head)
-        except (BadInput, TrainingDiverged) as error:
+            stored = None if again else _stored(cell)
+            if stored is None:
+                with locked(cell.folder / LOCK, wait=True):
+                    stored = None if again else _stored(cell)  # another process may have measured it since
+                    outcome = stored or _measure(cell, roots, torch_device, head)
+            else:
+                outcome = stored
+        except (BadInput, TrainingDiverged, OSError) as error:
             failed += 1
             print(f"{head}: NOT MEASURED: {error}", flush=True)
             continue
         measured.append((cell.record, outcome))
-        print(f"{head}: {summary.line(outcome, kept=stored is not None)}", flush=True)
+        print(f"{head}: {summary.line(outcome, earlier=stored is not None)}", flush=True)
     summary.show(measured)
     return failed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from benchmark.evaluation.protocol import FIELD
@@ -24,14 +24,17 @@ def label(item: Record) -> str:
     return f"{name} on {identity.dataset}, {identity.bits} bits, seed {identity.seed}{lowered}"
 
 
-def line(outcome: Robustness, kept: bool) -> str:
-    """Return clean mAP and the loss, with its interval over queries, at the strengths that tables show."""
+def line(outcome: Robustness, earlier: bool) -> str:
+    """Return clean mAP and the loss, with its interval over queries, at the strengths that tables show.
+
+    ``earlier`` means that an earlier call measured it.
+    """
     parts = [f"mAP@{CUT} {outcome.clean[PRESET][KEY]:.4f}, loses"]
     for item in outcome.perturbed:
         if REFERENCE[item.perturbation] == item.strength:
             loss = item.loss[PRESET]
             parts.append(f" {item.perturbation} {item.strength:g}: {loss.mean:.4f} [{loss.low:.4f}, {loss.high:.4f}]")
-    if kept:
+    if earlier:
         return " ".join(parts) + f"  (kept, made {outcome.finished})"
     return " ".join(parts) + f"  {sum(outcome.timing.values()):.1f} s"
 
@@ -55,12 +58,17 @@ def show(measured: Sequence[tuple[Record, Robustness]]) -> None:
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    for dataset in dict.fromkeys(item.identity.dataset for item, _ in measured):
+    by_data: dict[tuple[str, str], list[tuple[Record, Robustness]]] = defaultdict(list)
+    for item, outcome in measured:
+        by_data[item.identity.dataset, item.data.fingerprint if item.data else ""].append((item, outcome))
+    called = Counter(name for name, _ in by_data)
+    for (name, fingerprint), own in by_data.items():
+        dataset = name if called[name] == 1 else f"{name} (data {fingerprint[:8]})"
         table = Table(box=box.SIMPLE, title=f"{dataset}: share of mAP@{CUT} that is lost, {PRESET} protocol")
         table.add_column("method")
         for column in ("bits", f"mAP@{CUT}", *(f"{name} {at:g}" for name, at in REFERENCE.items()), "seeds"):
             table.add_column(column, justify="right", no_wrap=True)
-        for row in _rows([(item, outcome) for item, outcome in measured if item.identity.dataset == dataset]):
+        for row in _rows(own):
             table.add_row(*row)
         console.print(table)
 

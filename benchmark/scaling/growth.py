@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Power:
+class PowerLaw:
     """``a * n ** b`` with ``b >= 0``; ``spread`` (at least 1) is the typical factor between a value and the law."""
 
     a: float
@@ -23,7 +23,7 @@ class Power:
 
 
 @dataclass(frozen=True)
-class Line:
+class LinearLaw:
     """``m0 + m1 * n`` with ``m1 >= 0``; ``spread`` is the root mean square of the distances from it, in their unit."""
 
     m0: float
@@ -35,7 +35,7 @@ class Line:
         return self.m0 + self.m1 * n
 
 
-def fit_power(sizes: Sequence[float], values: Sequence[float]) -> Power:
+def fit_power(sizes: Sequence[float], values: Sequence[float]) -> PowerLaw:
     """Return the law that does not fall and has the least squares in logarithms: more videos take no less.
 
     sizes, values: at least two positive numbers each, the sizes not all equal. Raises ValueError on anything else.
@@ -44,13 +44,13 @@ def fit_power(sizes: Sequence[float], values: Sequence[float]) -> Power:
     if (n <= 0).any() or (y <= 0).any():
         raise ValueError("a power law needs positive sizes and values")
     b, log_a, rest = _rising(np.log(n), np.log(y))
-    return Power(math.exp(log_a), b, math.exp(rest))
+    return PowerLaw(math.exp(log_a), b, math.exp(rest))
 
 
-def fit_line(sizes: Sequence[float], values: Sequence[float]) -> Line:
+def fit_line(sizes: Sequence[float], values: Sequence[float]) -> LinearLaw:
     """Return the least-squares line that does not fall: more videos take no less. Sizes as in ``fit_power``."""
     slope, offset, rest = _rising(*_checked(sizes, values))
-    return Line(offset, slope, rest)
+    return LinearLaw(offset, slope, rest)
 
 
 def grows(sizes: Sequence[float], values: Sequence[float], errors: float = 2.0) -> bool:

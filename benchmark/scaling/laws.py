@@ -7,7 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
-from benchmark.scaling.growth import Line, Power, fit_line, fit_power, grows
+from benchmark.scaling.growth import LinearLaw, PowerLaw, fit_line, fit_power, grows
 from benchmark.scaling.store import counted_in, key_of
 
 NOTHING = 1e-3
@@ -48,7 +48,7 @@ def _phase(group: Sequence[Mapping[str, Any]], phase: str, target: int) -> dict[
     return {"seconds": _law(fit_power, slow, target), **lines}
 
 
-def _fit_memory(sizes: Sequence[float], values: Sequence[float]) -> Line:
+def _fit_memory(sizes: Sequence[float], values: Sequence[float]) -> LinearLaw:
     """Return the line, flat where the values differ by no more than ``FLAT`` or no growth shows in their scatter."""
     if max(values) - min(values) > FLAT and grows(sizes, values):
         return fit_line(sizes, values)
@@ -66,7 +66,9 @@ def _points(group: Sequence[Mapping[str, Any]], phase: str, name: str) -> list[t
 
 
 def _law(
-    fit: Callable[[Sequence[float], Sequence[float]], Power | Line], points: Sequence[tuple[int, float]], target: int
+    fit: Callable[[Sequence[float], Sequence[float]], PowerLaw | LinearLaw],
+    points: Sequence[tuple[int, float]],
+    target: int,
 ) -> dict[str, float] | None:
     sizes = sorted({n for n, _ in points})
     if len(sizes) < 2:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from benchmark import seeds
 from benchmark.catalogue.choice import choose_method
 from benchmark.cells import plan
-from benchmark.compute import machine
+from benchmark.compute import child, machine
 from benchmark.records import environment
 from benchmark.records.code_digest import code_identity
 from benchmark.scaling.task import Task
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 PHASES = ("prepare", "training", "encode", "evaluate")
 AT_LEAST = 0.5
-"""Seconds over which evaluations are repeated, as one may take milliseconds (ours)."""
+"""Seconds over which evaluations are repeated, as one may take milliseconds (our choice)."""
 
 
 def in_own_process(task: Task) -> dict[str, Any]:
@@ -40,28 +39,30 @@ def in_own_process(task: Task) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(task, sender), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        answer = receiver.recv()
-    except EOFError as error:
-        raise MemoryError("the process ended without an answer, as it does when memory runs out") from error
-    finally:
-        process.terminate()
-        process.join()
+    with child.ended_together():
+        process.start()
+        sender.close()
+        try:
+            answer = receiver.recv()
+        except EOFError as error:
+            raise MemoryError("the process ended without an answer, as it does when memory runs out") from error
+        finally:
+            process.terminate()
+            process.join()
     if isinstance(answer, Exception):
         raise answer
     return dict(answer)
 
 
 def _answer(task: Task, sender: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process is interrupted too, and ends this one
+    child.begin()
     try:
         sender.send(measure(task))
     except Exception as error:  # it is raised again where it was asked for
         sender.send(error)
 
 
+@machine.configured()
 def measure(task: Task) -> dict[str, Any]:
     """Return phases, stages, rates, the environment and the code of one measurement; times in seconds, memory in bytes.
 
@@ -74,7 +75,6 @@ def measure(task: Task) -> dict[str, Any]:
     from benchmark.scaling.meter import MemoryArtefacts, Meter, TimedVideos
     from benchmark.scaling.steps import measure_encoding, schedule_seconds
 
-    machine.set_up()
     warm_up()
     device = torch.device(task.device)
     choice, dataset, meter = choose_method(task.method), task.open(), Meter(device)

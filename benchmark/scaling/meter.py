@@ -20,7 +20,7 @@ from benchmark.compute.memory import peak_memory, reset_peak_memory
 from benchmark.interfaces.videos import Videos
 
 EVERY = 0.02
-"""Seconds between two looks at the anonymous memory, whose peak the kernel does not keep (ours)."""
+"""Seconds between two looks at the anonymous memory, whose peak the kernel does not keep (our choice)."""
 
 
 @dataclass

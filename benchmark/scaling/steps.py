@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmark.training.stage import Stage, Trainable
 
 WARM_UP = 2
-"""Steps before those that are measured (ours)."""
+"""Steps before those that are measured (our choice)."""
 
 
 def measure_stage(
@@ -101,9 +101,10 @@ def measure_encoding(meter: Meter, method: Method, database: TimedVideos, batche
     n = len(database)
     with meter.memory("encode") as phase:
         spent = [_encode(meter, method, database, start * BATCH) for start in range(-1, batches)]
-        held = np.ones((4, n, -(-method.bits // WORD)), np.uint64)  # packed codes and masks, twice as they are joined
+        # The phase holds packed codes and masks, twice while they are joined.
+        code_memory = np.ones((4, n, -(-method.bits // WORD)), np.uint64)
         computed, reading = np.mean(spent[1:], axis=0).tolist()
-        del held
+        del code_memory
         calls = -(-n // BATCH)
         phase.seconds, phase.reading = computed * calls, reading * n / BATCH
     return n / max(phase.seconds, 1e-9)

@@ -49,8 +49,11 @@ def load(folder: Path) -> list[dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise BadInput("is of another format", file=path, expected=FORMAT, found=content["format"])
-        return list(content["measurements"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        measurements = list(content["measurements"])
+        if not all(isinstance(measured[part], dict) for measured in measurements for part in ("identity", "phases")):
+            raise ValueError("a measurement has another form")
+        return measurements
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(
             "is damaged or no file of measurements", file=path, next_step="give another --out, or move it away"
         ) from error

@@ -12,7 +12,9 @@ from benchmark.catalogue.choice import Choice, choose_method, read_settings
 from benchmark.cells import plan
 from benchmark.compute import machine
 from benchmark.errors import BadInput, nearest
+from benchmark.files.atomic import check_writable
 from benchmark.paths import Roots
+from benchmark.progress import Progress
 from benchmark.scaling import laws, measure, store, table
 from benchmark.scaling.task import Task, default_dataset
 from reports.scaling import write as write_figures
@@ -58,6 +60,7 @@ def run(request: StudyRequest, tell: Tell) -> Study:
     """
     tasks = plan_tasks(request)
     out = request.out
+    check_writable(out / store.JSON)
     stored = {store.key_of(entry["identity"]): entry for entry in store.load(out)}
     failed = 0
     for task in tasks:
@@ -134,7 +137,8 @@ def _measure(task: Task, command: str, tell: Tell) -> dict[str, Any] | None:
     """Return a finished measurement with its identity and command, or None after telling why there is none."""
     tell(f"{_name(task)}: measuring")
     try:
-        measurement = measure.in_own_process(task)
+        with Progress(f"{_name(task)}: measuring"):
+            measurement = measure.in_own_process(task)
     except Exception as error:  # one size that fails does not stop the others
         tell(f"{_name(task)}: failed: {type(error).__name__}: {error}")
         return None

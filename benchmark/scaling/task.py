@@ -111,4 +111,8 @@ def default_dataset() -> str:
 
 
 def _scalable_names() -> list[str]:
-    return [name for name in registry.datasets() if issubclass(registry.load_dataset_class(name), Scalable)]
+    return [
+        name
+        for name, state in registry.states("datasets")
+        if not isinstance(state, BadInput) and issubclass(state, Scalable)
+    ]

@@ -30,9 +30,9 @@ def cut_short(history: list[StageHistory], done: int, stages: Sequence[Stage]) -
     0 epochs.
     """
     reached = len(history)
-    asked = stages[reached - 1].epochs
-    if done < asked:
-        history[-1].epochs, history[-1].planned = done, asked
+    planned = stages[reached - 1].epochs
+    if done < planned:
+        history[-1].epochs, history[-1].planned = done, planned
     for stage in stages[reached:]:
         entry = begun(stage)
         entry.epochs, entry.planned = 0, stage.epochs

@@ -21,7 +21,7 @@ class Clustering(NamedTuple):
 
 
 ROUNDING = 2e-6
-"""Squared distances of unit vectors below this are taken for rounding (ours; float32 rounds 1 to 6e-8)."""
+"""Squared distances of unit vectors below this are taken for rounding (our choice; float32 rounds 1 to 6e-8)."""
 
 
 def negative_squared_distances(items: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def _with_preferences(similarity: Tensor, preference: Tensor) -> Tensor:
 def _messages(similarity: Tensor, damping: float, iterations: int) -> tuple[Tensor, Tensor]:
     """Return the exemplar mask (n, t) and which sets converged (n,)."""
     n, t, _ = similarity.shape
-    found = torch.zeros(n, t, dtype=torch.bool, device=similarity.device)
+    exemplars = torch.zeros(n, t, dtype=torch.bool, device=similarity.device)
     converged = torch.zeros(n, dtype=torch.bool, device=similarity.device)
     # The sets lie along the last axis: reductions over items then run over whole vectors of sets.
     s = similarity.permute(1, 2, 0).contiguous()
@@ -94,7 +94,7 @@ def _messages(similarity: Tensor, damping: float, iterations: int) -> tuple[Tens
             done |= now
         if iteration % _CHECK_EVERY == 0 or iteration == iterations - 1:
             converged[active[done]] = True
-            found[active[done]] = last.T[done]
+            exemplars[active[done]] = last.T[done]
             keep = (~done).nonzero()[:, 0]
             if not len(keep):
                 break
@@ -102,11 +102,11 @@ def _messages(similarity: Tensor, damping: float, iterations: int) -> tuple[Tens
                 s, responsibility, availability = (x[:, :, keep] for x in (s, responsibility, availability))
                 previous, last = previous[:, keep], last[:, keep]
                 active, done, same = active[keep], done[keep], same[keep]
-    return found, converged
+    return exemplars, converged
 
 
 def _update(s: Tensor, responsibility: Tensor, availability: Tensor, step: float) -> None:
-    """One damped round of both messages, in place; all are (t item, t candidate, n)."""
+    """Make one damped round of both messages, in place; all are (t item, t candidate, n)."""
     both = availability + s
     best = both.amax(1, keepdim=True)
     is_best = both == best

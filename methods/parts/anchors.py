@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 UPDATES = 16
 """Most updates of the centres; the code of BTH and MCMSH."""
 VIDEOS_PER_ANCHOR = 7
-"""Fewest training videos for each anchor asked for, so that a small training set gets fewer anchors (ours)."""
+"""Least number of training videos for each anchor, so that a small training set gets fewer anchors (our choice)."""
 BLOCK = 1 << 22
-"""Values of one float64 block of distances or points: 32 MiB (ours)."""
+"""Values of one float64 block of distances or points: 32 MiB (our choice)."""
 
 
 def anchor_count(wanted: int, videos: int) -> int:
-    """Return how many anchors to ask for: ``wanted``, or fewer where there are few training videos."""
+    """Return how many anchors to compute: ``wanted``, or fewer if there are few training videos."""
     return max(1, min(wanted, videos // VIDEOS_PER_ANCHOR))
 
 
@@ -27,22 +27,22 @@ def kmeans(
 ) -> np.ndarray:
     """Return K-means centres of ``points`` (n, d) float32 as (m, d) float32, m <= ``count``.
 
-    The first centres are ``count`` points drawn with replacement; equal ones count once, so m is smaller than
-    ``count`` as a rule (2000 draws from 45,585 videos leave about 1957). A cluster that is empty in the end is dropped,
-    and the order is that of the first member in ``points``. Source: BTH's code, with its loops replaced by
-    scikit-learn, which moves a centre that loses all points on the way to a far point instead of dropping it.
+    The first centres are ``count`` points drawn with replacement. Equal ones count once, so m is usually smaller than
+    ``count`` (2000 draws from 45,585 videos leave about 1957). A cluster that is empty in the end is dropped, and the
+    order is that of the first member in ``points``. Source: BTH's code, with its loops replaced by scikit-learn, which
+    moves a centre that loses all points on the way to a distant point instead of dropping it.
 
-    starts: how many clusterings to make (ours; 1 in BTH's code), of which the one with the least sum of squares is
-    returned. spread: draw the first centres far from each other, by k-means++ (ours).
+    starts: how many clusterings to make (our choice; 1 in BTH's code), of which the one with the least sum of squares
+    is returned. spread: draw the first centres far from each other, by k-means++ (our choice).
     """
-    drawn = [np.unique(points[_first(points, count, rng, spread)], axis=0) for _ in range(starts)]
-    # More threads would add up their partial sums in an order that is left to chance.
+    initial = [np.unique(points[_first(points, count, rng, spread)], axis=0) for _ in range(starts)]
+    # More threads would add up their partial sums in a random order.
     with threadpool_limits(limits=2, user_api="openmp"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        runs = (KMeans(len(first), init=first, n_init=1, max_iter=UPDATES, tol=0).fit(points) for first in drawn)
-        found = min(runs, key=lambda run: run.inertia_)
-    labels, place = np.unique(found.labels_, return_index=True)
-    return np.ascontiguousarray(found.cluster_centers_[labels[np.argsort(place)]], dtype=np.float32)
+        runs = (KMeans(len(first), init=first, n_init=1, max_iter=UPDATES, tol=0).fit(points) for first in initial)
+        tightest = min(runs, key=lambda run: run.inertia_)
+    labels, place = np.unique(tightest.labels_, return_index=True)
+    return np.ascontiguousarray(tightest.cluster_centers_[labels[np.argsort(place)]], dtype=np.float32)
 
 
 def _first(points: np.ndarray, count: int, rng: np.random.Generator, spread: bool) -> np.ndarray:
@@ -75,7 +75,7 @@ def nearest_anchors(points: np.ndarray, anchors: np.ndarray, k: int) -> tuple[np
 
 def _smallest(distances: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     # Sorting the ids first lets the stable sort put the smaller id first among equals.
-    found = np.sort(np.argpartition(distances, k - 1, axis=1)[:, :k], axis=1)
-    values = np.take_along_axis(distances, found, axis=1)
+    ids = np.sort(np.argpartition(distances, k - 1, axis=1)[:, :k], axis=1)
+    values = np.take_along_axis(distances, ids, axis=1)
     order = np.argsort(values, axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(values, order, axis=1)

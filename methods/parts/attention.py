@@ -11,8 +11,8 @@ from torch.nn import functional
 from methods.parts.dropout import dropout
 
 SHORT = 16
-"""Lengths below which torch's CPU softmax, which works along single rows, is the slower one (ours: ``_Softmax`` took a
-quarter of its time at 7 and a fifth at 13, and twice its time at 25)."""
+"""Length below which ``_Softmax`` is faster than torch's CPU softmax, which works along single rows. It is our choice:
+``_Softmax`` took a quarter of the time at 7, a fifth at 13, and twice the time at 25."""
 
 
 class _Softmax(torch.autograd.Function):
@@ -36,7 +36,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, chance: float = 0.0) -> Te
     """Return ``softmax(query key^T / sqrt(d)) value`` with dropout of the weights, ``(n, heads, m, d)``.
 
     query: (n, heads, m, d); key and value: (n, heads, length, d). At 7 to 25 tokens the fused CPU kernel of torch takes
-    two to nine times as long as the two products written out; on other devices the fused one is used. The softmax is
+    two to nine times as long as the two products written out. On other devices the fused one is used. The softmax is
     in float32 where the products are in bfloat16.
     """
     if query.device.type != "cpu":

@@ -15,7 +15,7 @@ from benchmark.training.trained_method import Draws
 
 SAMPLED_VIDEOS = 2048
 SAMPLED_FRAMES = 4
-"""The principal directions of frames come from at most this many videos and frames of each, evenly spaced (ours)."""
+"""Principal directions of frames come from at most this many videos and frames of each, evenly spaced (our choice)."""
 
 _BLOCK_VALUES = 1 << 16
 """Uniforms made at a time: they stay in the processor's cache."""
@@ -23,7 +23,7 @@ _BLOCK_VALUES = 1 << 16
 
 @dataclass(frozen=True)
 class FeatureSpace:
-    """Stands in for augmentation of pixels where only features are there: it imitates no particular transform.
+    """Takes the place of augmenting pixels where only features exist. It imitates no particular transform.
 
     drop, spread: of the channels, see ``channel_gains``. directions: (k, dim) float32 on the device, or None for no
     shift; ``jitter`` is the deviation of the shift along each, in units of the row's length.
@@ -45,12 +45,12 @@ class FeatureSpace:
             out["shift"] = torch.from_numpy(standard_normal(uniform)) * self.jitter
         return out
 
-    def apply_(self, clips: Tensor, drawn: Mapping[str, Tensor]) -> None:
-        """Change clips (n, m, dim) in place by draws ``channels`` (n, dim) and ``shift`` (n, k)."""
-        if "channels" in drawn:
-            clips.mul_(drawn["channels"][:, None])
+    def apply_(self, clips: Tensor, transforms: Mapping[str, Tensor]) -> None:
+        """Transform clips (n, m, dim) in place by the draws ``channels`` (n, dim) and ``shift`` (n, k)."""
+        if "channels" in transforms:
+            clips.mul_(transforms["channels"][:, None])
         if self.directions is not None:
-            clips.add_((drawn["shift"] @ self.directions)[:, None])
+            clips.add_((transforms["shift"] @ self.directions)[:, None])
 
 
 def channel_gains(draws: Draws, rows: np.ndarray, clips: int, dim: int, drop: float, spread: float) -> Tensor:
@@ -76,7 +76,7 @@ def _gain(uniform: np.ndarray, drop: float, spread: float) -> np.ndarray:
 
 
 def standard_normal(uniform: np.ndarray) -> np.ndarray:
-    """Return the float32 normal quantiles of ``uniform``, kept within 5.2 standard deviations; NaN-free."""
+    """Return the float32 normal quantiles of ``uniform``, clipped to 5.2 standard deviations; never NaN."""
     inside = np.clip(uniform.astype(np.float32), np.float32(1e-7), np.float32(1 - 1e-7))
     return torch.special.ndtri(torch.from_numpy(inside)).numpy()
 
@@ -92,8 +92,8 @@ def principal_frames(run: Run, train: Videos, count: int) -> np.ndarray:
 
         frames = _sampled_frames(train)
         frames -= frames.mean(0)
-        kept = min(count, *frames.shape)
-        _, values, directions = randomized_svd(frames, kept, n_iter=4, random_state=0)
+        rank = min(count, *frames.shape)
+        _, values, directions = randomized_svd(frames, rank, n_iter=4, random_state=0)
         return {"directions": directions * (values / np.sqrt(max(len(frames) - 1, 1)))[:, None]}
 
     arrays = run.artefact("frame-principal", make, of=train, count=count, videos=SAMPLED_VIDEOS, frames=SAMPLED_FRAMES)

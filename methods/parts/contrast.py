@@ -17,7 +17,7 @@ def debiased_contrast(first: Tensor, second: Tensor, temperature: float, class_p
 
     first, second: (n, d) reals, the two views of the same n videos; they are normalised here. Every vector has one
     positive (its other view) and 2n - 2 negatives. ``class_prior`` is the probability that a negative is of the same
-    class; the estimate of the true negatives is kept above its theoretical minimum (2n - 2) * exp(-1 / temperature).
+    class. The estimate of the true negatives is at least its theoretical minimum (2n - 2) * exp(-1 / temperature).
     """
     n = len(first)
     z = functional.normalize(torch.cat([first, second]), dim=1, eps=1e-12)

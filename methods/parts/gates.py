@@ -1,7 +1,7 @@
 """Gated mixing of frames and channels at long, median and short range: the network of MCMSH.
 
 A tensor that goes through a unit is ``(n, lines, length)``: the unit mixes along the length and its gate weighs the
-lines. Several encoder passes can go through the network as one batch; ``passes`` says how many. Pass k of video v is
+lines. Several encoder passes can go through the network as one batch; ``passes`` is their number. Pass k of video v is
 then item ``v * passes + k``, and batch statistics are those of each pass alone.
 """
 
@@ -45,12 +45,12 @@ class PassNorm(nn.BatchNorm1d):
         return y.view_as(x)
 
     def _track(self, mean: Tensor, var: Tensor, passes: int) -> None:
-        """Do the passes' exponential updates in one: pass k weighs momentum * (1 - momentum) ** (passes - 1 - k)."""
-        kept = 1 - self.momentum
+        """Make the passes' exponential updates at once: pass k weighs momentum * (1 - momentum) ** (passes - 1 - k)."""
+        decay = 1 - self.momentum
         later = torch.arange(passes - 1, -1, -1, device=mean.device, dtype=mean.dtype)
-        shares = self.momentum * kept**later
-        self.running_mean.mul_(kept**passes).add_(shares @ mean.view(passes, -1))
-        self.running_var.mul_(kept**passes).add_(shares @ var.view(passes, -1))
+        shares = self.momentum * decay**later
+        self.running_mean.mul_(decay**passes).add_(shares @ mean.view(passes, -1))
+        self.running_var.mul_(decay**passes).add_(shares @ var.view(passes, -1))
         self.num_batches_tracked.add_(passes)
 
 

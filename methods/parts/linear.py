@@ -26,7 +26,7 @@ _FUSED = {"none": ("none", ""), "relu": ("relu", ""), "gelu": ("gelu", "none"), 
 
 
 def fuses(x: Tensor) -> bool:
-    """Tell whether ``Linear`` computes its layer and what follows in one product here: on the CPU, in inference mode.
+    """Return whether ``Linear`` computes its layer and what follows in one product: on the CPU, in inference mode.
 
     Values are those of the separate operations to float32 rounding; in bfloat16 an activation is taken before its
     argument is rounded instead of after it.
@@ -46,12 +46,12 @@ def _product_dtype(x: Tensor) -> torch.dtype:
 
 
 class FusedProduct(nn.Module):
-    """``then(x weight^T + bias) + residual`` by one product of oneDNN, the weight in the layout which that reads.
+    """``then(x weight^T + bias) + residual`` by one product of oneDNN, with the weight in the layout that it reads.
 
-    The layout is kept until the network is set to train or to evaluate, and made again when the precision, the number
-    of rows or the weight has changed. (torch's fused optimisers change a weight without counting it as a change; the
-    training loop sets the network to train before its steps.) It takes as much memory as the weight, is in no state
-    dict, and copies of a layer make their own.
+    The layout stays until the network is set to train or to evaluate. It is made again when the precision, the number
+    of rows or the weight has changed. (torch's fused optimisers change a weight without counting it as a change. The
+    training loop sets the network to train before its steps.) It takes as much memory as the weight and is in no state
+    dict. Copies of a layer make their own.
     """
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ class Size(NamedTuple):
 
 
 class MaskedAutoencoder(nn.Module):
-    """Encoder, hash layer and decoder; parameter names and shapes are those of the authors' checkpoints.
+    """Encoder, hash layer and decoder. Parameter names and shapes are those of the authors' checkpoints.
 
     The position tables are neither parameters nor in the state dict, so the number of frames leaves no trace there.
     """
@@ -30,10 +30,12 @@ class MaskedAutoencoder(nn.Module):
     encoder_positions: Tensor
     decoder_positions: Tensor
 
-    def __init__(self, frames: int, dim: int, bits: int, encoder: Size, decoder: Size, kept: int | None = None) -> None:
+    def __init__(
+        self, frames: int, dim: int, bits: int, encoder: Size, decoder: Size, kept_blocks: int | None = None
+    ) -> None:
         super().__init__()
         self.mask_token = nn.Parameter(torch.empty(1, 1, decoder.width))
-        self.encoder = Encoder(dim, *encoder, kept=kept)
+        self.encoder = Encoder(dim, *encoder, kept_blocks=kept_blocks)
         self.decoder = Decoder(dim, *decoder)
         # The three layers below keep torch's default initialisation, and `ln` its default epsilon of 1e-5.
         self.encoder_to_decoder = nn.Linear(bits, decoder.width, bias=False)

@@ -13,13 +13,13 @@ from benchmark.errors import BadInput
 from methods.parts.anchors import nearest_anchors
 
 SIMILAR, MIDDLE = 1, 2
-"""Tags: a pair shares one of its 3 nearest anchors; a pair shares an anchor only when 5 are allowed. Others have 0."""
+"""Tags: the videos of a pair share one of their 3 nearest anchors, or one only if 5 are allowed. Others have 0."""
 ALLOWED = (3, 4, 5)
 """Anchors per video in the three adjacency matrices that the tags are made of; BTH's code."""
 THRESHOLD = 1e-5
 """Adjacency above which a pair counts as sharing an anchor; BTH's code."""
 ROWS = 1024
-"""Rows of the adjacency matrices that are multiplied at a time (ours)."""
+"""Rows of the adjacency matrices that are multiplied at a time (our choice)."""
 
 
 class Rows(NamedTuple):
@@ -60,7 +60,7 @@ class Rows(NamedTuple):
 class TagGraph:
     """The pairs of tag 1 and of tag 2 of n videos, sparse.
 
-    ``met`` lists, for a video without a pair of tag 2, all videos that may not stand in for one.
+    ``met`` lists, for a video without a pair of tag 2, all videos that may not take the place of one.
     """
 
     similar: Rows

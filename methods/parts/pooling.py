@@ -1,4 +1,4 @@
-"""Mean-pooled videos and their streamed statistics; no more than one batch of frames is in memory."""
+"""Mean-pooled videos and their streamed statistics, with at most one batch of frames in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmark.interfaces.method import Videos
 from benchmark.interfaces.run import Run
 
 BATCH = 256
-"""Videos read at a time (ours)."""
+"""Videos read at a time (our choice)."""
 
 
 def pooled_batches(videos: Videos) -> Iterator[tuple[np.ndarray, np.ndarray]]:

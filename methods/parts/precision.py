@@ -16,7 +16,7 @@ Returned = TypeVar("Returned")
 def full_precision(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
     """Return the function without autocast, its tensors of two-byte floats widened to float32 first.
 
-    The first positional argument that is a tensor says on which device.
+    The first positional argument that is a tensor determines the device.
     """
 
     @functools.wraps(function)

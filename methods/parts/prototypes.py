@@ -14,7 +14,7 @@ SMOOTHING = 10.0
 """Added to the number of members inside the logarithm of a concentration (PCL, Li et al., ICLR 2021, section 3.4)."""
 
 LEAST_SHARE = 0.25
-"""A concentration is at least this share of its clip's mean (ours), as members that coincide would give 0."""
+"""A concentration is at least this share of its clip's mean (our choice), as members that coincide would give 0."""
 
 
 class Prototypes(NamedTuple):

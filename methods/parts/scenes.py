@@ -13,10 +13,10 @@ from benchmark.interfaces.run import Run
 from methods.parts.affinity import affinity_propagation, negative_squared_distances
 
 BLOCK = 256
-"""Videos clustered at a time (ours): 105 MB of frames at 25 x 4096, and messages that stay in the processor's cache."""
+"""Videos clustered at a time (our choice): 105 MB of frames at 25 x 4096, and messages that fit the cache."""
 
 DAMPINGS = (0.5, 0.9)
-"""Tried in this order (ours): scikit-learn's default, then a strong one against oscillation."""
+"""Tried in this order (our choice): scikit-learn's default, then a strong one against oscillation."""
 
 ITERATIONS = 200
 """At most, for each damping (scikit-learn's default)."""
@@ -33,7 +33,7 @@ class Scenes(NamedTuple):
         return self.labels.max(1).astype(np.int64) + 1
 
     def scalars(self) -> dict[str, float]:
-        """Return what a record says of the scenes: their mean number, and the shares of videos that stand out."""
+        """Return what a record stores of the scenes: their mean number, and two shares of the videos."""
         counts = self.counts()
         return {
             "scenes_per_video": float(counts.mean()),
@@ -61,17 +61,15 @@ def scenes(run: Run, train: Videos, most: int) -> Scenes:
 def cluster_frames(frames: Tensor, most: int) -> Scenes:
     """Cluster the frames of each video, ``frames`` (n, T, dim), by affinity propagation on unit-length frames.
 
-    A video that converges under no damping forms one scene, and so does a video whose frames are all equal. Where there
-    are more than ``most`` scenes, the smallest is merged into the one with the nearest exemplar until there are not.
+    A video that converges under no damping forms one scene, and so does a video whose frames are all equal. While there
+    are more than ``most`` scenes, the smallest is merged into the one with the nearest exemplar.
     """
     similarity = negative_squared_distances(frames)
-    found = affinity_propagation(similarity, DAMPINGS[0], ITERATIONS)
-    labels, converged = found.labels, found.converged
+    labels, converged = affinity_propagation(similarity, DAMPINGS[0], ITERATIONS)
     for damping in DAMPINGS[1:]:
         again = (~converged).nonzero()[:, 0]
         if len(again):
-            found = affinity_propagation(similarity[again], damping, ITERATIONS)
-            labels[again], converged[again] = found.labels, found.converged
+            labels[again], converged[again] = affinity_propagation(similarity[again], damping, ITERATIONS)
     labels = merge_smallest(torch.where(converged[:, None], labels, 0), similarity, most)
     return Scenes(number_by_appearance(labels).to(torch.int8).cpu().numpy(), converged.cpu().numpy())
 
@@ -87,7 +85,7 @@ def number_by_appearance(labels: Tensor) -> Tensor:
 def merge_smallest(labels: Tensor, similarity: Tensor, most: int) -> Tensor:
     """Return labels (n, T), the indices of the exemplars, with at most ``most`` different ones in each line.
 
-    The smallest cluster, of equal ones the first, goes to the exemplar that its own is most similar to.
+    The smallest cluster, of equal ones the first, joins the cluster whose exemplar is most similar to its own.
     """
     labels = labels.clone()
     while True:

@@ -47,8 +47,8 @@ def pair_similarity(first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
 def quadruplet(query: Tensor, positive: Tensor, negative: Tensor, other: Tensor) -> Tensor:
     """Return the quadruplet loss of ``(n, bits)`` relaxed codes as a scalar.
 
-    The query shall be nearer to its positive than to its negative by a margin of bits / 4, and than the two negatives
-    are to each other by bits / 64, in squared Euclidean distance. Source: MCMSH's code.
+    The query shall be nearer to its positive than to its negative by a margin of bits / 4, and nearer than the two
+    negatives are to each other by bits / 64, in squared Euclidean distance. Source: MCMSH's code.
     """
     bits = query.shape[1]
     near = _squared_distance(query, positive)
@@ -65,8 +65,8 @@ def _squared_distance(x: Tensor, y: Tensor) -> Tensor:
 def main_components(points: np.ndarray, count: int) -> np.ndarray:
     """Return the coordinates of ``points`` (m, dim) along their leading principal directions, ``(m, count)`` float32.
 
-    They are centred and not whitened. Each direction's sign makes its largest coordinate positive; where there are
-    fewer directions with variance than ``count``, the rest are zeros. Meant for m up to a few thousand.
+    They are centred and not whitened. Each direction's sign makes its largest coordinate positive. If fewer than
+    ``count`` directions have variance, the rest are zeros. Meant for m up to a few thousand.
     """
     centred = points.astype(np.float64)
     centred -= centred.mean(0)
@@ -74,8 +74,8 @@ def main_components(points: np.ndarray, count: int) -> np.ndarray:
     values, vectors = eigh(centred @ centred.T, subset_by_index=[max(m - count, 0), m - 1])
     noise = max(values[-1], 0) * m * np.finfo(np.float64).eps
     real = np.flatnonzero(values > noise)[::-1]
-    found = vectors[:, real] * np.sqrt(values[real])
-    peak = found[np.abs(found).argmax(0), np.arange(len(real))]
+    coordinates = vectors[:, real] * np.sqrt(values[real])
+    peak = coordinates[np.abs(coordinates).argmax(0), np.arange(len(real))]
     out = np.zeros((m, count), dtype=np.float32)
-    out[:, : len(real)] = found * np.sign(peak)
+    out[:, : len(real)] = coordinates * np.sign(peak)
     return out

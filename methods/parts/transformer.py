@@ -36,7 +36,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, residual: Tensor, tail: int | None = None) -> Tensor:
         """Return ``residual`` plus what each token of ``x`` attends to, ``(n, length, width)``.
 
-        With ``tail`` only that many last tokens of ``x`` are asked for, and ``residual`` has these alone.
+        With ``tail`` the result covers only so many last tokens of ``x``, and ``residual`` has these alone.
         """
         biases = self.q_bias, torch.zeros_like(self.v_bias), self.v_bias
         if tail is None:
@@ -52,7 +52,7 @@ class Attention(nn.Module):
 
 
 class _GeluLinear(torch.autograd.Function):
-    """linear(gelu(x)); backward computes the GELU again, so that it need not be kept.
+    """linear(gelu(x)); backward computes the GELU again, so that it takes no memory until then.
 
     Products are in the precision of ``x``, which under autocast is lower than that of the weights.
     """
@@ -115,12 +115,12 @@ def initialise(module: nn.Module) -> None:
 class Encoder(nn.Module):
     """Linear embedding, positions, blocks, norm and a linear head.
 
-    ``kept`` bounds memory in training: the blocks after the first ``kept`` are computed again in backward.
+    ``kept_blocks`` bounds memory in training: the blocks after so many are computed again in backward. None keeps all.
     """
 
-    def __init__(self, dim: int, width: int, depth: int, heads: int, kept: int | None = None) -> None:
+    def __init__(self, dim: int, width: int, depth: int, heads: int, kept_blocks: int | None = None) -> None:
         super().__init__()
-        self.kept = depth if kept is None else kept
+        self.kept_blocks = depth if kept_blocks is None else kept_blocks
         self.patch_embed = Linear(dim, width)
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
@@ -131,7 +131,7 @@ class Encoder(nn.Module):
         """Return ``(n, v, width)`` for ``frames`` (n, v, dim) and ``positions`` (n, v, width) or (v, width)."""
         x = self.patch_embed(frames) + positions
         for number, block in enumerate(self.blocks):
-            again = number >= self.kept and torch.is_grad_enabled()
+            again = number >= self.kept_blocks and torch.is_grad_enabled()
             x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         return self.head(self.norm(x))
 

@@ -70,7 +70,7 @@ class Embeddings:
 
 
 @dataclass(frozen=True)
-class Videos:
+class ChosenVideos:
     """The videos that are drawn: ``rows`` (n,) of the database, ascending, ``classes`` (n,) places among the first ten.
 
     ``eligible`` counts what they were drawn from, ``left`` the videos of these classes that bear other labels too.
@@ -139,14 +139,14 @@ def embeddings(group: Group, stored: Stored, cache: Path | None, datasets: int =
     )
 
 
-def chosen(labels: np.ndarray) -> Videos:
+def chosen(labels: np.ndarray) -> ChosenVideos:
     """Return the videos to draw, from multi-hot labels (videos, classes) uint8."""
     first = labels[:, :CLASSES].astype(bool)
     single = labels.astype(bool).sum(axis=1) == 1
     eligible = np.flatnonzero(first.any(axis=1) & single)
     rows = _drawn(len(eligible), MOST)
     left = int((first.any(axis=1) & ~single).sum())
-    return Videos(eligible[rows], first[eligible[rows]].argmax(axis=1), len(eligible), left)
+    return ChosenVideos(eligible[rows], first[eligible[rows]].argmax(axis=1), len(eligible), left)
 
 
 def _drawn(n: int, most: int) -> np.ndarray:
@@ -178,7 +178,7 @@ def _codes(
 
 
 def _panels(
-    group: Group, with_codes: _WithCodes, projected: Sequence[Projection], videos: Videos, bits: int, inline: int
+    group: Group, with_codes: _WithCodes, projected: Sequence[Projection], videos: ChosenVideos, bits: int, inline: int
 ) -> tuple[EmbeddingPanel, ...]:
     shown = _drawn(len(videos.rows), inline)
     panels = []
@@ -202,7 +202,7 @@ def _figure(
     group: Group,
     panels: Sequence[EmbeddingPanel],
     projected: Sequence[Projection],
-    videos: Videos,
+    videos: ChosenVideos,
     names: Sequence[str],
     bits: int,
 ) -> Drawing:
@@ -215,7 +215,7 @@ def _figure(
     return scatter.draw(style.slug(group.slug, bits, "tsne"), clouds, videos.classes, names, alt)
 
 
-def about(bits: int, used: Sequence[Record], videos: Videos, classes: int, inline: int) -> tuple[str, ...]:
+def about(bits: int, used: Sequence[Record], videos: ChosenVideos, classes: int, inline: int) -> tuple[str, ...]:
     """Return what is drawn, in sentences."""
     n, seeds = len(videos.rows), {record.identity.seed for record in used}
     codes = f"Codes of {bits} bits" + ("" if bits == choice.BITS else f" (no cell of {choice.BITS} bits is done)")

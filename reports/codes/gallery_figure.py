@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from reports.drawing import canvas
 from reports.drawing.canvas import Drawing
+from reports.drawing.plotting import Figure, Rectangle
 
 WIDTH = 7.1  # inches: both columns of a two-column paper (our choice)
 GAP, APART, CAPTION, TALLEST = 0.1, 0.16, 0.2, 0.8
@@ -36,7 +34,7 @@ def draw(name: str, rows: Sequence[Sequence[Shown]], alt: str) -> Drawing:
     width = (WIDTH - 0.04 - APART - GAP * (columns - 2)) / columns
     heights = [_height(row, width) for row in rows]
     figure = Figure(figsize=(WIDTH, sum(heights) + (CAPTION + GAP) * len(rows)))
-    with rc_context({**canvas.SETTINGS, "svg.hashsalt": name, "svg.image_inline": True}):
+    with canvas.figure_settings(name, {"svg.image_inline": True}):
         top = 0.02
         for row, height in zip(rows, heights, strict=True):
             for place, shown in enumerate(row):

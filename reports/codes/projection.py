@@ -16,17 +16,18 @@ import hashlib
 import json
 import math
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from benchmark.errors import BadInput
 from benchmark.evaluation.hamming import Codes, unpack
 from benchmark.files.arrays import Unreadable, read_arrays, save_arrays
+from benchmark.progress import Progress
 
 VERSION = 1
 """Raised when the same codes would give another outcome."""
@@ -37,8 +38,6 @@ SPREAD, JITTER = 1e-4, 1e-5
 """Deviation of the first points, as in [0], and of the noise that parts equal codes (our choice)."""
 MOST_AT_ONCE = 4
 """Projections that are computed at a time: 5,000 codes take up to 600 MiB (our choice)."""
-PATIENCE = 2.0
-"""Seconds after which progress is shown (our choice)."""
 
 SAME = "all its codes are the same"
 ONE_CLASS = "there is one class only"
@@ -86,14 +85,14 @@ def _compute(
 
     workers = min(MOST_AT_ONCE, len(lacking), os.cpu_count() or 1)
     # the limit is the process's, so it stays until the last one is done
-    progress = _progress(f"t-SNE of {name}", len(lacking))
-    with progress as advance, threadpool_limits(limits=1), ThreadPoolExecutor(workers) as pool:
+    step = Progress(f"t-SNE of {name}", total=len(lacking), unit="projections")
+    with step as progress, threadpool_limits(limits=1), ThreadPoolExecutor(workers) as pool:
         results = pool.map(lambda i: project(codes[i], classes), lacking)
         for i, projection in zip(lacking, results, strict=True):
             made[i] = projection
             if (place := places[i]) is not None:
                 _write(place, projection)
-            advance()
+            progress.advance(1)
 
 
 def project(codes: Codes, classes: np.ndarray) -> Projection:
@@ -203,27 +202,5 @@ def _read(path: Path, n: int) -> Projection | None:
 
 def _write(path: Path, made: Projection) -> None:
     numbers = np.array([math.nan if made.silhouette is None else made.silhouette, made.nearest])
-    save_arrays(path, {"points": made.points, "numbers": numbers})
-
-
-@contextmanager
-def _progress(name: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yield a function that counts a step; the bar on stderr comes when the steps last longer than ``PATIENCE``."""
-    if not total:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(name, total=total)
-    timer = threading.Timer(PATIENCE, bar.start)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield lambda: bar.advance(task)
-    finally:
-        timer.cancel()
-        timer.join()
-        if bar.live.is_started:
-            bar.stop()
+    with suppress(OSError, BadInput):  # a cache that cannot be written still gives its page
+        save_arrays(path, {"points": made.points, "numbers": numbers})

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from reports.drawing import canvas, style, svg
+from reports.drawing.plotting import Figure, Line2D
 
 SIDE = 500
 """Side of an inline picture in its own units, to which points are rounded."""
@@ -78,7 +76,7 @@ def _dots(points: np.ndarray, place: int, size: tuple[int, int], name: str) -> s
 
 def draw(name: str, clouds: Sequence[Cloud], classes: np.ndarray, names: Sequence[str], alt: str) -> canvas.Drawing:
     """Draw all clouds side by side, with a legend of the class ``names`` below."""
-    with rc_context({**canvas.SETTINGS, "svg.hashsalt": name, "axes.grid": False}):
+    with canvas.figure_settings(name, {"axes.grid": False}):
         figure, pdf = canvas.saved(_figure(clouds, classes, names))
     return canvas.Drawing(name, _small(figure), pdf, alt)
 

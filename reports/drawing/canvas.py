@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.markers import MarkerStyle
-
 from reports.drawing import style
+from reports.drawing.plotting import Figure, Line2D, MarkerStyle, only_these
 
 WIDTH, PLOT_HEIGHT = 3.5, 2.35  # inches: one column of a two-column paper (our choice)
 LEFT, RIGHT, TOP, BOTTOM, LEGEND_LINE = 0.5, 0.08, 0.08, 0.4, 0.17
-SETTINGS: Any = {
+SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8, "axes.labelsize": 8,
     "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "legend.fontsize": 7.5, "axes.linewidth": 0.7,
     "axes.edgecolor": style.INK, "axes.labelcolor": style.INK, "text.color": style.INK, "xtick.color": style.INK,
@@ -41,6 +39,11 @@ class Drawing:
     pdf: bytes
     alt: str
     legend_height: float = 0.0
+
+
+def figure_settings(name: str, changes: Mapping[str, Any] = MappingProxyType({})) -> AbstractContextManager[None]:
+    """Return the context in which a figure is made and saved; ``name`` makes the ids in its SVG the same each time."""
+    return only_these({**SETTINGS, "svg.hashsalt": name, **changes})
 
 
 def saved(figure: Figure) -> tuple[bytes, bytes]:

@@ -47,7 +47,7 @@ PRESET_TEXT = {
     STRICT: "free of the order of ties, of self-matches and of the cap of K",
 }
 OPTION_TEXT = {
-    ("denominator", "k"): "AP@K is divided by K",
+    ("denominator", "k"): "AP@K is divided by K, at full depth by the number of relevant items",
     ("denominator", "min"): "AP@K is divided by min(K, relevant items)",
     ("denominator", "relevant"): "AP@K is divided by the number of relevant items",
     ("denominator", "hits"): "AP@K is divided by the hits among the first K",

@@ -21,7 +21,7 @@ SPECIAL = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableEntry:
     """One number: its text, a smaller text beside it, and its place in the column: best, second or empty."""
 
     text: str
@@ -30,16 +30,16 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """A method at one code length: an entry per column, or a ``note`` across all columns where it has no numbers."""
 
     label: str
     bits: int
-    entries: Sequence[Entry] = ()
+    entries: Sequence[TableEntry] = ()
     note: str = ""
 
 
-def latex(about: Sequence[str], heads: Sequence[str], lines: Sequence[Line], foot: Sequence[str] = ()) -> str:
+def latex(about: Sequence[str], heads: Sequence[str], lines: Sequence[TableLine], foot: Sequence[str] = ()) -> str:
     """Return a ``tabular`` that needs the package booktabs, code lengths below each other.
 
     ``about`` becomes comments before it. ``heads`` are the headings of the numbers. ``lines`` of one code length follow
@@ -59,7 +59,7 @@ def latex(about: Sequence[str], heads: Sequence[str], lines: Sequence[Line], foo
     return "\n".join([*out, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def markdown(about: str, heads: Sequence[str], lines: Sequence[Line], foot: Sequence[str] = ()) -> str:
+def markdown(about: str, heads: Sequence[str], lines: Sequence[TableLine], foot: Sequence[str] = ()) -> str:
     """Return a table of GitHub's Markdown below the text ``about``; ``heads`` and ``foot`` as in ``latex``."""
     out = [about, "", _piped(["method", "bits", *heads]), _piped(["---", *["---:"] * (len(heads) + 1)])]
     for line in lines:
@@ -92,13 +92,13 @@ def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _latex_entry(entry: Entry) -> str:
+def _latex_entry(entry: TableEntry) -> str:
     text = escaped(entry.text)
     marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}"}.get(entry.place, text)
     return rf"{marked} {{\scriptsize {escaped(entry.small)}}}" if entry.small else marked
 
 
-def _markdown_entry(entry: Entry) -> str:
+def _markdown_entry(entry: TableEntry) -> str:
     marked = {"best": f"**{entry.text}**", "second": f"<u>{entry.text}</u>"}.get(entry.place, entry.text)
     return f"{marked} {entry.small}".strip()
 

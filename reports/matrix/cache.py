@@ -5,24 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmark.errors import BadInput
 from benchmark.files.atomic import write_text
 
 
 def cached(path: Path | None, inputs: str, make: Callable[[], Any]) -> Any:
     """Return the result that the file keeps for these inputs, else what ``make`` returns, plain data, and keep it.
 
-    ``inputs`` is a ``digest``. A damaged file is made again; without a path nothing is kept.
+    ``inputs`` is a ``digest``. A damaged file is made again; without a path, or where it cannot be written, nothing is
+    kept.
     """
     result = _read(path, inputs)
     if result is None:
         result = make()
         if path:
-            write_text(path, json.dumps({"inputs": inputs, "digest": digest(result), "result": result}) + "\n")
+            with suppress(OSError, BadInput):
+                write_text(path, json.dumps({"inputs": inputs, "digest": digest(result), "result": result}) + "\n")
     return result
 
 
@@ -47,5 +51,5 @@ def _read(path: Path | None, inputs: str) -> Any:
         stored = json.loads(path.read_text(encoding="utf-8")) if path else {}
         sound = stored["inputs"] == inputs and stored["digest"] == digest(stored["result"])
         return stored["result"] if sound else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

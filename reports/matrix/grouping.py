@@ -6,15 +6,13 @@ protocol. Nothing else is ever averaged together.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from benchmark.records.command_line import stored_argument
 from benchmark.records.expected import ExpectedCell
 from benchmark.records.record import Identity, Record
-from reports.drawing import style
-from reports.matrix.labels import label_rows, name_rows
+from reports.matrix.labels import label_rows, name_groups, name_rows
 from reports.matrix.rows import Group, Row, alike, as_text
 
 ArgumentReader = Callable[[str, str], str]
@@ -27,7 +25,7 @@ def build(
     argument_of: ArgumentReader = lambda name, fingerprint: "",
 ) -> list[Group]:
     """Return the groups by name, with rows for records, for planned cells, and for methods that others have."""
-    unique = {record.key: record for record in sorted(records, key=lambda r: r.status == "done")}
+    unique = {record.place: record for record in sorted(records, key=lambda r: r.status == "done")}
     ordered = sorted(unique.values(), key=lambda r: (r.identity.dataset, r.status != "done", r.key))
     groups: dict[tuple[str, str], Group] = {}
     for record in ordered:
@@ -35,28 +33,19 @@ def build(
     for cell in expected:
         _add_planned(groups, cell)
     _add_missing_methods(groups.values())
-    names = Counter(group.name for group in groups.values())
-    called = Counter((group.name, group.drawn) for group in groups.values())
     for group in groups.values():
         group.rows.sort(key=_order)
         label_rows(group.rows)
         name_rows(group.rows)
-        _name_group(group, names[group.name] > 1, called[group.name, group.drawn] > 1)
         group.argument = argument_of(group.name, group.fingerprint) or _stored_argument(group)
-    return sorted(groups.values(), key=lambda g: (g.title.lower(), g.name, g.drawn or 0, g.fingerprint))
+    ordered_groups = sorted(groups.values(), key=lambda g: (g.title.lower(), g.name, g.drawn or 0, g.fingerprint))
+    name_groups(ordered_groups)
+    return ordered_groups
 
 
 def methods(groups: Iterable[Group]) -> list[str]:
     """Return all method names, sorted: what colours are assigned by."""
     return sorted({row.method for group in groups for row in group.rows})
-
-
-def _name_group(group: Group, several: bool, same: bool) -> None:
-    """Set label and slug; ``several`` groups have its name, and with ``same`` the label would not tell them apart."""
-    mark = group.fingerprint[:8] or "unknown"
-    part = "" if group.drawn is None else f" (subset of {group.drawn})"
-    group.label = style.one_line(group.title) + part + (f" [data {mark}]" if same else "")
-    group.slug = style.slug(group.name, mark) if several else style.slug(group.name)
 
 
 def _stored_argument(group: Group) -> str:

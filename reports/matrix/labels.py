@@ -1,14 +1,15 @@
-"""What rows are called: label and slug, from title, variant, options and the settings in which rows differ."""
+"""What groups and rows are called: labels and slugs, from titles, variants, options and settings that differ."""
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.records.options import RunOptions
 from reports.drawing import style
-from reports.matrix.rows import Row, as_text
+from reports.matrix.rows import Group, Row, as_text
 
 
 def label_rows(rows: Sequence[Row]) -> None:
@@ -38,6 +39,27 @@ def name_rows(rows: Sequence[Row]) -> None:
         name = style.slug(row.method, *([row.named_variant] if row.named_variant else []))
         taken[name] += 1
         row.slug = name if taken[name] == 1 else f"{name}-{taken[name]}"
+
+
+def name_groups(groups: Sequence[Group]) -> None:
+    """Give each group a label and a slug that no other has: datasets of equal title, content or name stay apart."""
+    names = Counter(group.name for group in groups)
+    drawn = Counter((group.name, group.drawn) for group in groups)
+    names_by_title: dict[str, set[str]] = {}
+    for group in groups:
+        names_by_title.setdefault(style.one_line(group.title), set()).add(group.name)
+    taken: set[str] = set()
+    for group in groups:
+        mark = group.fingerprint[:8] or "unknown"
+        title = style.one_line(group.title)
+        name = f" · {style.one_line(group.name)}" if len(names_by_title[title]) > 1 else ""
+        part = "" if group.drawn is None else f" (subset of {group.drawn})"
+        same = f" [data {mark}]" if drawn[group.name, group.drawn] > 1 else ""
+        group.label = title + name + part + same
+        slug = style.slug(group.name, mark) if names[group.name] > 1 else style.slug(group.name)
+        numbered = (f"{slug}-{number}" for number in itertools.count(2))
+        group.slug = slug if slug not in taken else next(other for other in numbered if other not in taken)
+        taken.add(group.slug)
 
 
 def budget_words(budget: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,6 +149,10 @@ class Group:
     rows: list[Row] = field(default_factory=list)
     stale: set[str] = field(default_factory=set)
 
+    def anchor(self, record: Record) -> str:
+        """Return the id of a record on the page, made of dataset and key: datasets of equal content share keys."""
+        return f"r-{self.slug}-{record.key}"
+
     @property
     def drawn(self) -> int | None:
         """Return how many training videos were drawn from the dataset, None where it is whole."""

@@ -51,7 +51,7 @@ class Stored:
             cuts, table = arrays["k"], np.array(arrays[f"ap_{preset}"], np.float64)
         except (Unreadable, ValueError, TypeError):
             return None
-        return (cuts, table) if table.ndim == 2 and table.shape[1] == len(cuts) + 1 else None
+        return (cuts, table) if cuts.ndim == 1 and table.ndim == 2 and table.shape[1] == len(cuts) + 1 else None
 
     def robustness(self, record: Record) -> Robustness | str:
         """Return what was measured of a record's perturbed queries, or why there is nothing that belongs to it."""

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.records.robustness import CUT, GRID, Condition
 from reports.drawing import style
-from reports.drawing.canvas import SETTINGS, Drawing, legend, line, saved, saved_svg, series
+from reports.drawing.canvas import Drawing, figure_settings, legend, line, saved, saved_svg, series
+from reports.drawing.plotting import Figure, Line2D
 from reports.matrix.rows import Group
 from reports.robustness.losses import TITLES, LossLine
 
@@ -73,11 +70,11 @@ def panels(
     alone = []
     for name, lines in by_name.items():
         stem = style.slug(group.slug, preset, bits, "robustness", name)
-        with rc_context({**SETTINGS, "svg.hashsalt": stem}):
+        with figure_settings(stem):
             drawing = Drawing(stem, saved_svg(_alone(lines, name, top)), b"", _words(group, preset, bits, name, lines))
         alone.append((TITLES[name], drawing))
     stem = style.slug(group.slug, preset, bits, "robustness")
-    with rc_context({**SETTINGS, "svg.hashsalt": stem}):
+    with figure_settings(stem):
         svg, pdf = saved(_together(by_name, top))
     return alone, Drawing(stem, svg, pdf, " ".join(drawing.alt for _, drawing in alone))
 

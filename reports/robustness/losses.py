@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.evaluation import statistics
 from benchmark.evaluation.statistics import mean_deviation
+from benchmark.records import command_line
 from benchmark.records.record import Record
 from benchmark.records.robustness import CUT, REFERENCE, Condition, Robustness, conditions
 from reports.drawing import style
@@ -122,6 +123,7 @@ class LossRow:
     command: str
     clean: LossCell | None
     cells: list[LossCell]
+    unbounded: bool
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def _row(
         n=len(line.measured), why="; ".join(dict.fromkeys(reason for _, reason in line.lacking)),
         lacking=[record.identity.seed for record, _ in line.lacking],
         command=command(line, argument) if line.lacking else "", clean=clean, cells=cells,
+        unbounded=bool(cells) and (line.row.label, line.bits) not in ends,
     )  # fmt: skip
 
 
@@ -223,9 +226,9 @@ def signed(value: float, decimals: int = style.DECIMALS) -> str:
 def command(line: LossLine, argument: str) -> str:
     """Return the command that measures what a line lacks."""
     method = f"{line.row.method}:{line.row.named_variant}".removesuffix(":")
-    seeds = " ".join(str(seed) for seed in sorted({record.identity.seed for record, _ in line.lacking}))
-    words = f"python -m benchmark robustness --methods {method} --datasets {argument}"
-    return f"{words} --bits {line.bits} --seeds {seeds}"
+    seeds = [str(seed) for seed in sorted({record.identity.seed for record, _ in line.lacking})]
+    words = ["--methods", method, "--datasets", command_line.dataset_word(argument), "--bits", str(line.bits)]
+    return command_line.command("robustness", *words, "--seeds", *seeds)
 
 
 def csv(group: Group, lines: Sequence[LossLine], preset: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.records.robustness import CUT
+from benchmark.records.robustness import CUT, QUERIES
 from reports.context import InlineFigure, PageContext
 from reports.drawing import style, table_formats
-from reports.drawing.table_formats import Entry, Line
+from reports.drawing.table_formats import TableEntry, TableLine
 from reports.matrix.rows import Group
 from reports.robustness import figure, losses
 from reports.robustness.losses import LossLine, LossTable
@@ -35,9 +35,13 @@ class RobustnessPanel:
 
 @dataclass(frozen=True)
 class RobustnessSection:
-    """What perturbed queries lose, by protocol; ``about``: title and explanation of each perturbation."""
+    """What perturbed queries lose, by protocol.
+
+    ``queries``: name of the files of the AP of every query. ``about``: title and explanation of each perturbation.
+    """
 
     cut: int
+    queries: str
     about: list[tuple[str, str]]
     self_retrieval: bool
     presets: list[RobustnessPanel]
@@ -52,6 +56,7 @@ def section(group: Group, context: PageContext) -> RobustnessSection | None:
     argument = style.one_line(facts.argument) if facts else group.name
     return RobustnessSection(
         cut=CUT,
+        queries=QUERIES,
         about=[(losses.TITLES[name], text) for name, text in losses.EXPLAINED.items()],
         self_retrieval=any(measured.self_retrieval for line in lines for _, measured in line.measured),
         presets=[_panel(group, lines, preset, argument, context) for preset in group.presets],
@@ -91,10 +96,10 @@ def _heads(table: LossTable) -> list[str]:
     return [f"mAP@{CUT}", *table.heads]
 
 
-def _lines(table: LossTable) -> list[Line]:
+def _lines(table: LossTable) -> list[TableLine]:
     """Return the rows for files; one without numbers has a note."""
     lines = []
     for row in table.rows:
-        entries = [Entry(cell.text, cell.deviation) for cell in (row.clean, *row.cells) if cell]
-        lines.append(Line(row.label, row.bits, entries, note="not run"))
+        entries = [TableEntry(cell.text, cell.deviation) for cell in (row.clean, *row.cells) if cell]
+        lines.append(TableLine(row.label, row.bits, entries, note="not run"))
     return lines

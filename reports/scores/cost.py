@@ -7,16 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
-
 from benchmark.evaluation.protocol import FIELD, HEADLINE_K
 from benchmark.records.record import Record
 from reports.context import InlineFigure, PageContext
 from reports.drawing import canvas, style
 from reports.drawing.canvas import Drawing
+from reports.drawing.plotting import Figure, Line2D, NullFormatter
 from reports.matrix.rows import Group, Row
 from reports.record_words import epochs
 from reports.scores.tables import mean
@@ -124,7 +120,7 @@ def draw(group: Group, preset: str, methods: Sequence[str]) -> Drawing | None:
     if not points:
         return None
     name = style.slug(group.slug, preset, "cost")
-    with rc_context({**canvas.SETTINGS, "svg.hashsalt": name}):
+    with canvas.figure_settings(name):
         figure = _figure([(row, style.look(row.method, methods, row.sibling), x, y, b) for row, x, y, b in points])
         svg, pdf = canvas.saved(figure)
     words = "; ".join(f"{row.label} {style.rounded(y[-1])} after {style.seconds(x[-1])} ({bits[-1]} bits)"

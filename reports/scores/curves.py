@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from benchmark.evaluation.protocol import HEADLINE_K
 from benchmark.evaluation.statistics import mean_deviation
 from benchmark.records.record import Record
 from reports.drawing import style
-from reports.drawing.canvas import SETTINGS, Drawing, frame, legend, legend_height, line, saved, series
+from reports.drawing.canvas import Drawing, figure_settings, frame, legend, legend_height, line, saved, series
+from reports.drawing.plotting import Figure, Line2D, MaxNLocator, NullFormatter
 from reports.matrix.rows import Group, Row
 from reports.scores.tables import Mean, mean
 
@@ -56,7 +53,7 @@ BITS_CUTS = (5, 20, 100)
 
 
 @dataclass(frozen=True)
-class Curve:
+class RowCurve:
     """Points of one row; ``spread`` is the deviation over seeds, or None."""
 
     label: str
@@ -76,13 +73,13 @@ def figures(group: Group, preset: str, methods: Sequence[str]) -> Iterator[tuple
                 yield kind, at, drawing
 
 
-def curves(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) -> list[Curve]:
+def curves(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) -> list[RowCurve]:
     """Return the curves of all rows that have finite points; ``at`` is a code length, or K of ``map_bits``."""
     lines = []
     for row in group.rows:
         points = _points(group, row, preset, at, kind)
         if points is not None and len(points[0]):
-            lines.append(Curve(row.label, row.slug, style.look(row.method, methods, row.sibling), *points))
+            lines.append(RowCurve(row.label, row.slug, style.look(row.method, methods, row.sibling), *points))
     return lines
 
 
@@ -166,14 +163,14 @@ def draw(group: Group, preset: str, at: int, kind: str, methods: Sequence[str]) 
     if not lines or (kind in ("map_bits", "learning") and max(len(curve.x) for curve in lines) < 2):
         return None
     name = style.slug(group.slug, preset, at, kind)
-    with rc_context({**SETTINGS, "svg.hashsalt": name}):
+    with figure_settings(name):
         svg, pdf = saved(_figure(lines, kind, at))
     return Drawing(
         name, svg, pdf, _words(group, preset, at, kind, lines), legend_height([curve.label for curve in lines])
     )
 
 
-def _figure(lines: Sequence[Curve], kind: str, at: int) -> Figure:
+def _figure(lines: Sequence[RowCurve], kind: str, at: int) -> Figure:
     figure, axes = frame([curve.label for curve in lines])
     for curve in lines:
         _plot(axes, curve, kind)
@@ -201,7 +198,7 @@ def _figure(lines: Sequence[Curve], kind: str, at: int) -> Figure:
     return figure
 
 
-def _plot(axes: Any, curve: Curve, kind: str) -> None:
+def _plot(axes: Any, curve: RowCurve, kind: str) -> None:
     whole = kind in ("map_k", "map_bits", "learning")
     marks = None if whole else _spaced(curve.x / (curve.x.max() if kind == "precision_n" else 1), curve.y)
     axes.add_line(Line2D(curve.x, curve.y, markevery=marks, gid=series(curve.slug), **line(curve.look)))
@@ -222,7 +219,7 @@ def _spaced(x: np.ndarray, y: np.ndarray, gap: float = 0.15) -> list[int]:
     return chosen
 
 
-def _words(group: Group, preset: str, at: int, kind: str, lines: Sequence[Curve]) -> str:
+def _words(group: Group, preset: str, at: int, kind: str, lines: Sequence[RowCurve]) -> str:
     """Return the figure in words: for each row the precision nearest to a recall, or the ends of its line."""
     words = []
     for curve in lines:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.drawing import style, table_formats
-from reports.drawing.table_formats import Entry, Line
+from reports.drawing.table_formats import TableEntry, TableLine
 from reports.matrix.rows import Group
 from reports.scores.tables import MapTable, table
 
@@ -46,14 +46,16 @@ def _foot(shown: MapTable) -> list[str]:
     return ["ceiling", *shown.foot[: len(shown.cuts)]]
 
 
-def _lines(shown: MapTable) -> list[Line]:
+def _lines(shown: MapTable) -> list[TableLine]:
     """Return the rows of each code length."""
     lines = []
     for bits in shown.bits:
         for row in shown.rows:
             cells = [cell for cell in row.cells if cell.bits == bits]
             if cells[0].is_hole:
-                lines.append(Line(row.label, bits, note=cells[0].text))
+                lines.append(TableLine(row.label, bits, note=cells[0].text))
             else:
-                lines.append(Line(row.label, bits, [Entry(cell.text, cell.under, cell.place) for cell in cells]))
+                lines.append(
+                    TableLine(row.label, bits, [TableEntry(cell.text, cell.under, cell.place) for cell in cells])
+                )
     return lines

@@ -30,7 +30,7 @@ class MapCell:
     """One cell as the page shows it; ``state`` is value or nan, or failed or missing for all columns of a code length.
 
     ``place`` is best, second or empty; ``first`` marks the first column of a code length. ``numbers``: unrounded;
-    ``record``: key of the first record behind the cell; ``stale``: whether other code made one of them;
+    ``record``: id on the page of the first record behind the cell; ``stale``: whether other code made one of them;
     ``command``: fills a hole; ``interval``: its ends over queries.
     """
 
@@ -127,7 +127,7 @@ def _hole(group: Group, row: Row, bits: int) -> MapCell:
     failed = row.failed(bits)
     if failed:
         reason = failed[0].failure.message if failed[0].failure else "no reason is recorded"
-        return MapCell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=failed[0].key)
+        return MapCell("failed", "failed", bits, why=style.one_line(reason, limit=160), record=group.anchor(failed[0]))
     reasons = {style.one_line(c.reason or NO_RECORD) for (b, _), c in row.expected.items() if b == bits}
     seeds = sorted({seed for b, seed in row.expected if b == bits} or {r.identity.seed for r in row.all})
     given = [c.command for (b, _), c in row.expected.items() if b == bits and c.command]
@@ -142,7 +142,7 @@ def _cell(
 ) -> MapCell:
     done, failed = row.done(bits), row.failed(bits)
     numbers = mean(done, preset, style.metric_key("map", cut))
-    name, record, stale = style.cut_label(cut), done[0].key, any(r.key in group.stale for r in done)
+    name, record, stale = style.cut_label(cut), group.anchor(done[0]), any(r.key in group.stale for r in done)
     if numbers.mean is None:
         why = "the record holds no finite number here"
         return MapCell("nan", style.NOTHING, bits, name, why=why, first=first, record=record, stale=stale)

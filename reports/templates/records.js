@@ -44,7 +44,7 @@ const Records = (() => {
       details.append(make("summary", `Environment ${environment}`), around.cloneNode(true));
       section.append(details);
     }
-    const link = Object.assign(make("a", `Record ${key} in the list`), { href: `#r-${key}` });
+    const link = Object.assign(make("a", `Record ${key} in the list`), { href: `#${row.id}` });
     link.addEventListener("click", () => dialog.close());
     section.append(link);
     return { section, title: `${method}, ${bits} bits` };

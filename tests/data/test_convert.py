@@ -244,7 +244,7 @@ def test_a_damaged_chunk(source, call, tmp_path):
         stream.seek(place.byte_offset)
         stream.write(b"\0" * place.size)
     code, text = call(source, tmp_path / "out")
-    assert code == 2 and "the database split cannot be read, among rows 11 to 30" in text
+    assert code == 2 and "b.h5: key 'feats': rows " in text and "cannot be read" in text
     assert visible(tmp_path / "out") == ["train.h5"]
 
 

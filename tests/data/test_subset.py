@@ -130,12 +130,31 @@ def test_groups_of_a_folder_hold_through_a_part(tmp_path):
     )
 
 
+def test_groups_are_the_same_however_rows_and_splits_are_written(tmp_path):
+    whole = folder(tmp_path, groups=4, classes=1)
+    path = tmp_path / "videos.csv"
+    before, lines = whole.groups("train"), path.read_text().splitlines()
+    for change in (
+        lambda split, row, *rest: (f" {split.upper()} ", f"{row}.0", *rest),
+        lambda split, row, *rest: (split, row.zfill(4), *rest),
+    ):
+        path.write_text("\n".join([lines[0], *(",".join(change(*line.split(","))) for line in lines[1:])]))
+        assert np.array_equal(whole.groups("train"), before)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("split,row\ntrain,0\n", "lacks a column; expected split, row, group, found no group"),
+        ("split,row\ntrain,0\n", "key 'group': no such column; found split, row; the first line must name"),
         ("split,row,group\ntrain,0,1\ntrain,0,1\n", "does not list each video of 'train' once"),
-        ("split,row,group\ntrain,70,1\n", "expected rows 0 to 59"),
+        (
+            "split,row,group\ntrain,70,1\n",
+            "0 to 59, found 1 lines, row 70 which is beyond the last, in line 2",
+        ),
+        ("split,row,group\ntrain,0,1\n", "found 1 lines, no row 1; correct the file"),
+        ("split,row,group\ntrain,0,\n", "line 2: the video has no group; give it one"),
+        ("split,row,group\ntrain,x,1\n", "key 'row': line 2: is no row; expected a whole number from 0, found 'x'"),
+        ("split,row,group\ntrian,0,1\n", "key 'split': line 2: there is no split 'trian'; did you mean 'train'?"),
     ],
 )
 def test_a_wrong_list_of_groups_is_a_sentence(tmp_path, text, message):

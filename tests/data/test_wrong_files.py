@@ -49,7 +49,7 @@ def query_labels(values: np.ndarray):
 
 MISTAKES = {
     "no dataset.toml": (lambda f: (f / "dataset.toml").unlink(), "{f}: no dataset.toml in the folder; write one"),
-    "bad TOML": (edit("[query]", "[query"), "{f}/dataset.toml: is not valid TOML (Expected ']'"),
+    "bad TOML": (edit("[query]", "[query"), "{f}/dataset.toml: is not readable TOML (Expected ']'"),
     "unknown table": (
         edit("[query]", "[querry]"),
         "{f}/dataset.toml: key 'querry': unknown key; did you mean 'query'?",
@@ -145,7 +145,7 @@ MISTAKES = {
     ),
     "class ids": (
         query_labels(np.arange(3)),
-        "is no label matrix; expected (videos, classes) of 0 and 1, found shape (3,)",
+        "{f}/query.npz: holds class ids, while the other label file is multi-hot; expected the same kind",
     ),
     "words": (
         query_labels(np.array([["a", "b", "c"]] * 3)),
@@ -171,7 +171,7 @@ MISTAKES = {
     "empty .mat": (lambda f: (f / "db.mat").write_bytes(b""), "{f}/db.mat: cannot be read as .mat"),
     "MATLAB 7.3": (
         lambda f: (f / "db.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(64)),
-        "{f}/db.mat: is a MATLAB 7.3 file; save it in MATLAB with '-v7'",
+        "{f}/db.mat: cannot be read as .mat (its header says MATLAB 7.3, and no HDF5 follows)",
     ),
     "kind of labels": (
         edit('"query.npz"', '"query.h5"'),

@@ -70,13 +70,13 @@ def test_labels_of_every_kind_of_file(tmp_path: Path) -> None:
     savemat(tmp_path / "row.mat", {"a": ids[None].astype(float), "b": HOT})
     np.savez(tmp_path / "z.npz", labels=HOT, names=np.array(["x"]))
     for path in (tmp_path / "hot.mat", tmp_path / "sparse.mat", tmp_path / "z.npz", saved(tmp_path, HOT > 0)):
-        labels = read_labels(path, class_ids=True)
+        labels = read_labels(path, 12, "codes")
         assert labels.dtype == np.uint8
         assert np.array_equal(labels, HOT)
     for labels in (
-        read_labels(tmp_path / "row.mat", "a", class_ids=True),
-        read_labels(saved(tmp_path, ids), class_ids=True),
-        read_labels(saved(tmp_path, ids[:, None]), class_ids=True),
+        read_labels(tmp_path / "row.mat", 6, "codes", "a"),
+        read_labels(saved(tmp_path, ids), 6, "codes"),
+        read_labels(saved(tmp_path, ids[:, None]), 6, "codes"),
     ):
         assert labels.dtype == np.int64
         assert np.array_equal(labels, ids)
@@ -152,7 +152,7 @@ def test_labels_that_are_refused(tmp_path: Path) -> None:
         (tmp_path / "gone.mat", None, "gone.mat: no such file"),
         (tmp_path / "labels.txt", None, "expected .mat or .npy or .npz"),
         (tmp_path / "damaged.mat", None, "damaged.mat: cannot be read as .mat ("),
-        (tmp_path / "new.mat", None, "new.mat: is a MATLAB 7.3 file; save it in MATLAB with '-v7'"),
+        (tmp_path / "new.mat", None, "new.mat: cannot be read as .mat ("),
         (tmp_path / "two.mat", None, "which array holds the labels?; expected key labels, found a, b"),
         (tmp_path / "two.mat", "c", "two.mat: key 'c': no such variable in the file; found a, b; "),
         (saved(tmp_path, HOT * 2, "twos.npy"), None, "not multi-hot; expected 0 and 1 only, found 2"),
@@ -163,11 +163,12 @@ def test_labels_that_are_refused(tmp_path: Path) -> None:
         ),
         (saved(tmp_path, np.array([0.5, 1]), "half.npy"), None, "class ids must be whole numbers; found 0.5"),
         (saved(tmp_path, np.full(3, np.nan), "nan.npy"), None, "labels hold NaN or infinity"),
+        (saved(tmp_path, np.array([-1, 1]), "minus.npy"), None, "out of range; expected 0 or more, found -1"),
         (saved(tmp_path, HOT[:0], "empty.npy"), None, "there is no label; found shape (0, 4)"),
         (saved(tmp_path, np.array(["a"]), "text.npy"), None, "labels are not numbers; found <U1"),
     ):
         with pytest.raises(BadInput, match=re.escape(sentence)):
-            read_labels(path, key, class_ids=True)
+            read_labels(path, 12, "codes", key)
 
 
 def test_files_that_do_not_fit_together(files: dict[str, Path], tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_files_that_do_not_fit_together(files: dict[str, Path], tmp_path: Path) 
             f"{fewer}: the number of labels does not fit; expected 5 rows, one per video of {qc}, found 4",
         ),
         ((qc, dc, narrow, dl), {}, f"the number of classes differs; expected 4 classes as in {dl}, found 3"),
-        ((qc, dc, ids, dl), {}, "one label file is multi-hot and the other holds class ids"),
+        ((qc, dc, ids, dl), {}, f"{ids}: holds class ids, while the other label file is multi-hot; expected the same"),
         ((None, dc, None, dl), {}, "without queries ask for self-retrieval"),
         ((qc, dc, ql, dl), {"self_retrieval": True}, "give no query files"),
         ((qc, dc, ql, dl), {"preset": "lenient"}, "there is no protocol 'lenient'; expected field or strict"),

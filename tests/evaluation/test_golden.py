@@ -52,27 +52,35 @@ def test_distances_and_order(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_reference_map_at_every_k_and_at_full_depth(case: str) -> None:
-    g, result = load(case), at_k(case)
-    assert list(result.ks) == g["K"].tolist()
-    for j, k in enumerate(result.ks):
+def test_reference_map_at_every_k_and_at_the_whole_database(case: str) -> None:
+    g = load(case)
+    depth, ks = len(g["db_codes"]), g["K"].tolist()
+    result = run(case, (*ks, depth))
+    assert list(result.ks) == sorted({*ks, depth})
+    for j, k in enumerate(ks):
         assert result.metrics[f"map@{k}"] == pytest.approx(g["mAP_at_K"][j], rel=0, abs=1e-12)
         np.testing.assert_allclose(result.ap[:, j], g["AP_at_K"][j], **EXACT)
         hits = result.metrics[f"precision@{k}"] * k * result.n_query
         assert hits == pytest.approx(g["hits_at_K"][j].sum(), rel=1e-13)
-    assert result.metrics["map"] == pytest.approx(g["mAP_full"], rel=0, abs=1e-12)
-    np.testing.assert_allclose(result.ap[:, -1], g["AP_full"], **EXACT)
+    assert result.metrics[f"map@{depth}"] == pytest.approx(g["mAP_full"], rel=0, abs=1e-12)
+    np.testing.assert_allclose(result.ap[:, result.ks.index(depth)], g["AP_full"], **EXACT)
+
+
+@pytest.mark.parametrize("denominator", ["k", "min", "relevant", "hits"])
+@pytest.mark.parametrize("case", CASES)
+def test_full_depth_divides_by_the_relevant_items(case: str, denominator: str) -> None:
+    g, result = load(case), at_k(case, denominator=denominator)
+    assert result.metrics["map"] == pytest.approx(g["alt_mAP_full_div_nrel"], rel=0, abs=1e-12)
+    assert result.metrics["ceiling"] == pytest.approx((g["n_relevant"] > 0).mean(), rel=0, abs=1e-12)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_other_denominators(case: str) -> None:
     g = load(case)
-    by_hits, by_min, by_relevant = (at_k(case, denominator=name) for name in ("hits", "min", "relevant"))
+    by_hits, by_min = (at_k(case, denominator=name) for name in ("hits", "min"))
     for j, k in enumerate(g["K"]):
         assert by_hits.metrics[f"map@{k}"] == pytest.approx(g["alt_mAP_div_hits"][j], rel=0, abs=1e-12)
         assert by_min.metrics[f"map@{k}"] == pytest.approx(g["alt_mAP_div_min_K_nrel"][j], rel=0, abs=1e-12)
-    assert by_relevant.metrics["map"] == pytest.approx(g["alt_mAP_full_div_nrel"], rel=0, abs=1e-12)
-    assert by_min.metrics["map"] == pytest.approx(g["alt_mAP_full_div_nrel"], rel=0, abs=1e-12)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -126,6 +134,8 @@ def test_expected_ties_lie_between_best_and_worst_order(case: str) -> None:
 def test_plain_reference_gives_the_golden_numbers_too(case: str) -> None:
     g = load(case)
     codes, labels = (g["query_codes"], g["db_codes"]), (g["query_labels"], g["db_labels"])
-    metrics, ap = plain_metrics(*codes, *labels, PRESETS[FIELD], tuple(g["K"].tolist()), bool(g["self_retrieval"]))
-    np.testing.assert_allclose(ap[:, :-1].T, g["AP_at_K"], **EXACT)
-    assert metrics["map"] == pytest.approx(g["mAP_full"], rel=0, abs=1e-12)
+    ks, depth = g["K"].tolist(), len(g["db_codes"])
+    metrics, ap = plain_metrics(*codes, *labels, PRESETS[FIELD], (*ks, depth), bool(g["self_retrieval"]))
+    np.testing.assert_allclose(ap[:, :-2].T, g["AP_at_K"], **EXACT)
+    assert metrics[f"map@{depth}"] == pytest.approx(g["mAP_full"], rel=0, abs=1e-12)
+    assert metrics["map"] == pytest.approx(g["alt_mAP_full_div_nrel"], rel=0, abs=1e-12)

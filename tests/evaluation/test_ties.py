@@ -41,10 +41,10 @@ def test_mean_over_all_orders(seed: int) -> None:
     sizes = np.bincount(distances, minlength=3)
     hits = np.bincount(distances, weights=relevant, minlength=3).astype(int)
     for name, result in results.items():
-        for j, k in enumerate((*ks, n)):
-            mean = np.mean([average_precision(order, k, name) for order in orders])
+        for j, (k, divided_by) in enumerate([*((k, name) for k in ks), (n, "relevant")]):
+            mean = np.mean([average_precision(order, k, divided_by) for order in orders])
             assert result.ap[0, j] == pytest.approx(mean, rel=0, abs=1e-13), (name, k)
-            assert expected_average_precision(sizes, hits, k, name) == pytest.approx(mean, rel=0, abs=1e-13)
+            assert expected_average_precision(sizes, hits, k, divided_by) == pytest.approx(mean, rel=0, abs=1e-13)
         for k in ks:
             chance = np.mean([order[:k].sum() / k for order in orders])
             assert result.metrics[f"precision@{k}"] == pytest.approx(chance, rel=0, abs=1e-13)
@@ -74,14 +74,14 @@ def test_large_buckets_stay_accurate() -> None:
     rng = np.random.default_rng(2)
     distances = rng.binomial(16, 0.5, 200_000)
     labels = (rng.random(200_000) < 0.01).astype(int)
-    ks = (5, 100, 5_000, 150_000)
+    ks = (5, 100, 5_000, 150_000, 200_000)
     query = np.ones((1, 16))
     results = evaluate(pack(query), pack(codes_at(distances, 16)), np.array([1]), labels, EXPECTED, ks)
     sizes = np.bincount(distances, minlength=17)
     hits = np.bincount(distances, weights=labels, minlength=17).astype(int)
     for name in ("k", "min", "relevant"):
-        for j, k in enumerate((*ks, 200_000)):
-            expected = expected_average_precision(sizes, hits, k, name)
+        for j, (k, divided_by) in enumerate([*((k, name) for k in ks), (200_000, "relevant")]):
+            expected = expected_average_precision(sizes, hits, k, divided_by)
             assert results[name].ap[0, j] == pytest.approx(expected, rel=1e-11)
     for j, k in enumerate(ks[:2]):
         expected = expected_average_precision(sizes, hits, k, "hits")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
 from benchmark.errors import BadInput
 from benchmark.files.arrays import Unreadable, read_arrays, save_array, save_arrays, whole_number
@@ -110,3 +113,54 @@ def test_codes_of_something_else_are_unreadable(tmp_path: Path) -> None:
     save_arrays(tmp_path / "a.npz", {"words": ARRAYS["words"]})
     with pytest.raises(Unreadable, match="holds no codes; expected key bits, found words"):
         read_codes(tmp_path / "a.npz")
+
+
+def matlab_7_3(path: Path, fill: Callable[[h5py.File], None]) -> Path:
+    """Write a file as MATLAB's -v7.3 does, with what ``fill`` puts into it."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        fill(file)
+    data = bytearray(path.read_bytes())
+    data[:128] = b"MATLAB 7.3 MAT-file".ljust(116) + bytes(8) + b"\x00\x02IM"
+    path.write_bytes(data)
+    return path
+
+
+def test_variables_of_matlab_7_3(tmp_path: Path) -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    sparse = csc_matrix(np.array([[0, 2, 0], [1, 0, 0]]))
+
+    def fill(file: h5py.File) -> None:
+        file["#refs#/a"] = 1
+        for name, array, kind in (("x", values.T, "double"), ("t", np.array([[72], [105]], "u2"), "char")):
+            file[name] = array
+            file[name].attrs["MATLAB_class"] = np.bytes_(kind)
+        file["none"] = np.array([0, 3], "u8")
+        file["none"].attrs.update({"MATLAB_class": np.bytes_("double"), "MATLAB_empty": 1})
+        file.create_group("s").attrs["MATLAB_sparse"] = 2
+        file["s"].update({"data": sparse.data, "ir": sparse.indices, "jc": sparse.indptr})
+        file.create_group("struct").attrs["MATLAB_class"] = np.bytes_("struct")
+
+    arrays = read_arrays(matlab_7_3(tmp_path / "a.mat", fill))
+    assert arrays.keys() == {"x", "t", "none", "s", "struct"}
+    assert np.array_equal(arrays["x"], values) and np.array_equal(arrays["s"], sparse.toarray())
+    assert arrays["t"] == "Hi" and arrays["none"].shape == (0, 3) and arrays["struct"].dtype == object
+    assert read_arrays(tmp_path / "a.mat", ["x"]).keys() == {"x"}
+    with pytest.raises(Unreadable, match="key 'y': no such variable in the file; found none, s, struct, t, x"):
+        read_arrays(tmp_path / "a.mat", ["y"])
+
+
+@pytest.mark.parametrize(
+    ("fill", "what"),
+    [
+        (lambda file: file.create_dataset("x", (8, 8), "f4", chunks=(2, 8)).write_direct(np.ones((2, 8), "f4"), None,
+                                                                                  np.s_[:2]), "never written"),
+        (lambda file: file.create_dataset("x", (2, 2), "f4", external="raw.bin"), "other files"),
+        (lambda file: file.update({"x/data": [1.0], "x/ir": [9], "x/jc": [0, 1]}) or
+         file["x"].attrs.update({"MATLAB_sparse": 2}), "cannot be read as .mat"),
+        (lambda file: file.update({"x/jc": np.zeros(2, "i8")}) or
+         file["x"].attrs.update({"MATLAB_sparse": 2**40}), "too large"),
+    ],
+)  # fmt: skip
+def test_values_that_hdf5_would_make_up(tmp_path: Path, fill: Callable[[h5py.File], None], what: str) -> None:
+    with pytest.raises(Unreadable, match=what):
+        read_arrays(matlab_7_3(tmp_path / "a.mat", fill))

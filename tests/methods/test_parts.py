@@ -135,7 +135,7 @@ def test_computing_blocks_again_changes_no_value_and_no_gradient():
     outcomes = []
     for kept in (3, 1, 0):
         torch.manual_seed(0)
-        encoder = Encoder(6, 8, 3, 2, kept=kept).double()
+        encoder = Encoder(6, 8, 3, 2, kept_blocks=kept).double()
         x = torch.randn(2, 5, 6, dtype=torch.float64)
         value = encoder(x, torch.zeros(5, 8, dtype=torch.float64)).square().sum()
         outcomes.append((value.detach(), *torch.autograd.grad(value, list(encoder.parameters()))))

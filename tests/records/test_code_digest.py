@@ -102,7 +102,7 @@ def checkout(tmp_path_factory):
         "benchmark/evaluation/ranking.py",
         "benchmark/evaluation/evaluator.py",
         "benchmark/interfaces/videos.py",
-        "benchmark/training.py",
+        "benchmark/training/loop.py",
         "datasets/moving_digits.py",
         "datasets/parts/rendering.py",
         "methods/conmh.py",
@@ -162,5 +162,9 @@ def test_a_part_of_a_dataset_is_recorded_with_the_file_of_the_whole(tiny, cache_
     whole = load_folder(tiny, cache_root)
     part = reduced(whole, 40)
     assert part is not whole
-    assert code_digest.source_file(part) == code_digest.source_file(whole) == ROOT / "benchmark" / "layout.py"
+    assert (
+        code_digest.source_file(part)
+        == code_digest.source_file(whole)
+        == ROOT / "benchmark" / "data" / "file_dataset.py"
+    )
     assert code_digest.code_identity("lsh", part)["dataset_file"] == "benchmark/data/file_dataset.py"

@@ -59,7 +59,8 @@ def plain_metrics(
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Return the metrics and the per-query average precisions of ``evaluator.evaluate``, slowly.
 
-    query, database: (n, bits) real code values; labels as for ``evaluate``; ks ascending.
+    query, database: (n, bits) real code values; labels as for ``evaluate``; ks ascending. At full depth, last,
+    average precision is divided by the relevant items.
     """
     a, c = signs(query, protocol), signs(database, protocol)
     bits = a.shape[1]
@@ -70,14 +71,14 @@ def plain_metrics(
         keep = np.arange(len(c)) != q if self_retrieval and protocol.self_match == "exclude" else slice(None)
         rankings.append(_Ranking(twice[q][keep], relevant[q][keep], protocol))
     depth = len(rankings[0].chance)
-    cuts = (*ks, depth)
-    ap = np.array([[ranking.average_precision(k) for k in cuts] for ranking in rankings])
+    cuts: list[tuple[int, Denominator]] = [*((k, protocol.denominator) for k in ks), (depth, "relevant")]
+    ap = np.array([[ranking.average_precision(*cut) for cut in cuts] for ranking in rankings])
     found = np.array([np.cumsum(ranking.chance) for ranking in rankings])
     n_relevant = np.array([ranking.relevant.sum() for ranking in rankings])
-    best = [[average_precision(np.arange(depth) < r, k, protocol.denominator) for k in cuts] for r in n_relevant]
+    best = [[average_precision(np.arange(depth) < r, *cut) for cut in cuts] for r in n_relevant]
     some = n_relevant > 0
     metrics: dict[str, Any] = {"queries_without_relevant": int((~some).sum())}
-    for j, k in enumerate(cuts):
+    for j, (k, _) in enumerate(cuts):
         at = f"@{k}" if j < len(ks) else ""
         metrics[f"map{at}"], metrics[f"ceiling{at}"] = ap[:, j].mean(), np.mean([row[j] for row in best])
     for k in ks:
@@ -133,10 +134,10 @@ class _Ranking:
         if protocol.ties == "expected":
             self.chance = np.repeat(self.hits / size, size)
 
-    def average_precision(self, k: int) -> float:
+    def average_precision(self, k: int, denominator: Denominator) -> float:
         if self.protocol.ties == "index":
-            return average_precision(self.relevant, k, self.protocol.denominator)
-        return expected_average_precision(self.sizes, self.hits, k, self.protocol.denominator)
+            return average_precision(self.relevant, k, denominator)
+        return expected_average_precision(self.sizes, self.hits, k, denominator)
 
 
 def _bucket(size: int, relevant: int, taken: int, before: int, hits_before: int) -> float:

@@ -10,7 +10,7 @@ from benchmark.data.subset import random_rows, sized_part
 from benchmark.errors import BadInput
 from benchmark.interfaces.videos import MemoryVideos
 from benchmark.regression import baseline, plan, spreads
-from benchmark.regression.cells import Outcome
+from benchmark.regression.cells import CheckOutcome
 from benchmark.regression.compare import compare, judged
 from benchmark.regression.numbers import Number, named
 from benchmark.regression.spreads import Spread, Spreads, Tolerance, Way, measured, tolerance
@@ -104,7 +104,7 @@ def test_verdicts(kind, direction, now, expected):
 
 
 def outcome(numbers=None, **named_words):
-    return Outcome("m", 16, numbers, config={"width": 8}, data="f", **named_words)
+    return CheckOutcome("m", 16, numbers, config={"width": 8}, data="f", **named_words)
 
 
 def found(asked, tmp_path, now, before=None):
@@ -143,10 +143,10 @@ def test_what_fell_left_or_went_fails(asked, tmp_path):
 
 
 def test_other_settings_and_other_data_are_told(asked, tmp_path):
-    changed = Outcome("m", 16, held(), config={"width": 16}, data="f")
+    changed = CheckOutcome("m", 16, held(), config={"width": 16}, data="f")
     (finding,) = [f for f in found(asked, tmp_path, changed) if f.failing]
     assert (finding.verdict, finding.note) == ("other settings", "width 8 -> 16")
-    moved = Outcome("m", 16, held(), config={"width": 8}, data="g")
+    moved = CheckOutcome("m", 16, held(), config={"width": 8}, data="g")
     assert [f.verdict for f in found(asked, tmp_path, moved) if f.failing] == ["other data"]
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from reports import page
-from reports.drawing.style import CUTS, PALETTE, metric_key
+from reports.drawing.style import CUTS, PALETTE, metric_key, slug
 from tests.support.fakes import METHODS, full_matrix, make, store
 from tests.support.pages import Page, built, rows_of, shown
 
@@ -105,7 +105,7 @@ def test_page_says_what_was_run(whole):
 
 def test_provenance_lists_every_record(whole):
     records, _, parsed = whole
-    keys = {f"r-{r.key}" for r in records}
+    keys = {f"r-{slug(r.identity.dataset)}-{r.key}" for r in records}
     assert keys <= set(parsed.ids)
     rows = [r for t in parsed.tables for r in t["rows"]]
     place = next(i for i, r in enumerate(rows) if any(c["text"] == records[0].key for c in r))

@@ -24,9 +24,9 @@ SHAPE = FrameShape(5, 6)
 
 
 class ToyConfig(MethodConfig):
-    epochs: int = Field(4, description="epochs of the main stage; ours")
-    warm_up: int = Field(2, description="epochs of the first stage; ours")
-    explode_at: int = Field(-1, description="0-based epoch at which the loss becomes NaN; ours")
+    epochs: int = Field(4, description="epochs of the main stage; our choice")
+    warm_up: int = Field(2, description="epochs of the first stage; our choice")
+    explode_at: int = Field(-1, description="0-based epoch at which the loss becomes NaN; our choice")
 
 
 class Toy(TrainedMethod):

@@ -194,7 +194,7 @@ def test_rows_without_files_say_what_they_lack_and_what_writes_it(tmp_path):
     assert {label: item.what for label, item in lacking.items()} == {
         "ConMH": "codes", "ITQ": "AP@5 of every query", "SH": "files of the dataset's size",
     }  # fmt: skip
-    command = "python -m benchmark run --methods itq:default --datasets ucf101 --bits 16 --seeds 0 --rerun all"
+    command = "python -m benchmark run --methods itq --datasets ucf101 --bits 16 --seeds 0 --rerun all"
     assert lacking["ITQ"].command == command and command in world.page()
 
 
