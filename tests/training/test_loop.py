@@ -162,7 +162,7 @@ def test_checkpoints_are_never_unpickled(tmp_path):
     with pytest.raises(BadInput, match="no such checkpoint file"):
         load_tensors(tmp_path / "absent.pt")
     path.write_text("text")
-    with pytest.raises(BadInput, match=r"not unpickled|damaged"):
+    with pytest.raises(BadInput, match="is no checkpoint"):
         load_tensors(path)
     torch.save([torch.zeros(1)], path)
     with pytest.raises(BadInput, match="expected a dict of tensors, found list"):
