@@ -157,12 +157,12 @@ def test_an_error_in_the_prefetch_thread_reaches_the_loop():
 def test_checkpoints_are_never_unpickled(tmp_path):
     path = tmp_path / "evil.pt"
     torch.save({"state": ToyConfig()}, path)
-    with pytest.raises(BadInput, match="it is not unpickled"):
+    with pytest.raises(BadInput, match="is not unpickled"):
         load_tensors(path)
     with pytest.raises(BadInput, match="no such checkpoint file"):
         load_tensors(tmp_path / "absent.pt")
     path.write_text("text")
-    with pytest.raises(BadInput, match=r"not unpickled|damaged"):
+    with pytest.raises(BadInput, match="is no checkpoint"):
         load_tensors(path)
     torch.save([torch.zeros(1)], path)
     with pytest.raises(BadInput, match="expected a dict of tensors, found list"):
