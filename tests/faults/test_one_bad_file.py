@@ -153,7 +153,7 @@ def changed(content, path, new):
     return copy
 
 
-@pytest.mark.parametrize("draws", [pytest.param(15, id="short"),
+@pytest.mark.parametrize("draws", [pytest.param(10, id="short"),
                                    pytest.param(600, id="long", marks=pytest.mark.slow)])  # fmt: skip
 @pytest.mark.parametrize("name", ["record.json", "robustness.json", "dataset.json"])
 def test_any_value_may_be_another(whole, results, name, draws):
