@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -135,7 +135,12 @@ def content(
 
 def render(content: PageContent) -> str:
     """Return the page's HTML."""
-    templates = Templates(
+    return _templates().get_template("page.html.j2").render(vars(content))
+
+
+@cache
+def _templates() -> Templates:
+    return Templates(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -143,7 +148,6 @@ def render(content: PageContent) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return templates.get_template("page.html.j2").render(vars(content))
 
 
 def _css(datasets: Sequence[section.DatasetView], context: PageContext) -> str:

@@ -8,6 +8,14 @@ import pytest
 
 from benchmark.cli import main
 from tests.support.fault_inputs import Bench, Outcome, make_dataset
+from tests.support.pages import plain_figures
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_without_drawing():
+    """Pages that are built in this process have all of their figures as files, and nothing in them."""
+    with plain_figures():
+        yield
 
 
 @pytest.fixture

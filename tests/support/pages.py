@@ -1,7 +1,11 @@
 """A page that was built, read back: its tables, references, ids and words."""
 
 import re
+from contextlib import contextmanager
 from html.parser import HTMLParser
+from unittest import mock
+
+from matplotlib.figure import Figure
 
 from reports import page
 from tests.support.fakes import store
@@ -67,3 +71,14 @@ def shown(cell):
 def built(root, *records, expected=()):
     path = page.build(store(root / "results", *records), root / "out", expected)
     return path, Page(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def plain_figures():
+    """Write every figure as an empty drawing for the length of the block: drawing takes most of a page's time."""
+
+    def written(self, out, **more):
+        out.write(b'<svg viewBox="0 0 100 100"><g id="x">\n</g></svg>')
+
+    with mock.patch.object(Figure, "savefig", written):
+        yield
