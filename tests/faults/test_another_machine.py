@@ -81,7 +81,9 @@ def test_a_run_from_a_read_only_checkout(checkout, tmp_path):
     assert list((tmp_path / "r").rglob("record.json"))
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nosuch", "TkAgg"])
+@pytest.mark.parametrize(
+    "backend", ["module://matplotlib_inline.backend_inline", "nosuch", pytest.param("TkAgg", marks=pytest.mark.slow)]
+)
 def test_the_page_with_the_backend_of_a_notebook(root, stored_cells, tmp_path, backend):
     done = command(
         root, ["report", "--results", stored_cells, "--out", tmp_path / "html"], MPLBACKEND=backend,
