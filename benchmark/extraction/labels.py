@@ -11,8 +11,8 @@ import numpy as np
 from benchmark.extraction.collection import Video
 from benchmark.extraction.video_table import read_video_table
 
-UNKNOWN = "no label"
-"""The one class, that no video has, of a dataset without labels."""
+UNKNOWN = ("no label", "no label either")
+"""Classes that no video has. They fill up to two columns, as one column would be read as class ids."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,15 @@ class Labels:
     classes: tuple[str, ...]
     of: Mapping[str, Sequence[str]]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the columns of ``matrix``: the classes, at least two."""
+        return (*self.classes, *UNKNOWN[: max(0, 2 - len(self.classes))])
+
     def matrix(self, names: Sequence[str]) -> np.ndarray:
-        """Return multi-hot uint8 ``(len(names), classes)``; where nothing has a label, one column of zeros."""
-        classes = self.classes or (UNKNOWN,)
-        place = {name: column for column, name in enumerate(classes)}
-        matrix = np.zeros((len(names), len(classes)), np.uint8)
+        """Return multi-hot uint8 ``(len(names), columns)``; where nothing has a label, columns of zeros."""
+        place = {name: column for column, name in enumerate(self.columns)}
+        matrix = np.zeros((len(names), len(self.columns)), np.uint8)
         for row, name in enumerate(names):
             matrix[row, [place[label] for label in self.of.get(name, ())]] = 1
         return matrix

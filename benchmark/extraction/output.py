@@ -155,7 +155,7 @@ def _declaration(dataset: ExtractedDataset, owners: Mapping[str, str]) -> Declar
     return Declaration(
         name=declared_name(name),
         source=f"extracted from a folder of videos with {dataset.attributes['backbone']}",
-        classes=list(dataset.labels.classes),
+        classes=list(dataset.labels.columns) if dataset.labels.classes else [],
         train=tables["train"],
         database="train" if owners["database"] == "train" else tables["database"],
         query="database" if owners["query"] == owners["database"] else tables["query"],

@@ -113,7 +113,7 @@ def test_provenance_lists_every_record(whole):
     cells = [c["text"] for c in row[:12]]
     assert cells[:5] == ["ConMH", "16", "0", "done", "40"]
     assert cells[5:11] == ["240", "31.7 s", "2\u202f635", "700 MiB", "5106cc6f51", "E1"]
-    assert "python -m benchmark run --methods conmh:default --datasets ucf101 --bits 16 --seeds 0" in more["text"]
+    assert "python -m benchmark run --methods conmh --datasets ucf101 --bits 16 --seeds 0" in more["text"]
     settings = " ".join(parsed.text[parsed.text.index("Settings of ConMH on UCF101") :].split()[:12])
     assert "mask_ratio 0.5" in settings and "#c-ucf101-conmh" in parsed.references
     assert "main: 40 epochs, 240 steps, 31.5 s; total 2.5000 → 0.7100" in more["text"]
