@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmark.data.feature_file import FeatureFile
-from benchmark.errors import BadInput
+from benchmark.errors import BadInput, Unwritable
 from benchmark.files import atomic
 from benchmark.progress import Progress
 
@@ -33,7 +34,8 @@ def verified_fingerprint(file: FeatureFile, cache: Path | None) -> str:
         return fingerprint
     fingerprint = _pass(file)
     if outcome is not None and identity(file) == before:
-        atomic.write_json(outcome, {**before, "fingerprint": fingerprint})
+        with suppress(Unwritable):  # the next process then makes the pass again
+            atomic.write_json(outcome, {**before, "fingerprint": fingerprint})
     return fingerprint
 
 

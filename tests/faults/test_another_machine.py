@@ -93,6 +93,7 @@ def test_the_page_with_the_backend_of_a_notebook(root, stored_cells, tmp_path, b
     assert (tmp_path / "html" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_figures_do_not_follow_a_users_settings(root, stored_cells, tmp_path):
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: nosuch\nfont.size: 40\nlines.linewidth: 9\n")
     pages = []
@@ -105,8 +106,10 @@ def test_figures_do_not_follow_a_users_settings(root, stored_cells, tmp_path):
     assert pages[0] == pages[1]
 
 
-@pytest.mark.parametrize("variables", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0",
-                                                                       "PYTHONCOERCECLOCALE": "0"}])  # fmt: skip
+@pytest.mark.parametrize("variables", [
+    {"PYTHONIOENCODING": "ascii"},
+    pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_terminals_that_know_ascii_alone(root, tmp_path, cache_root, variables):
     folder = make_dataset(tmp_path / "plain")
     words = [

@@ -110,6 +110,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_runs_without_locks_do_a_cell_once(bench, root, tmp_path):
     folder = make_dataset(bench.root / "plain")
     words = (

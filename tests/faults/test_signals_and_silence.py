@@ -124,6 +124,7 @@ def test_checking_features_is_told(bench):
     assert any("%" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_building_embedded_data_is_told(call, tmp_path):
     outcome = call("run", "--methods", "lsh", "--datasets", "moving_digits", "--bits", 16, "--subset", 240, "--no-page",
                    "--results", tmp_path / "results", "--cache", tmp_path / "cache")  # fmt: skip
