@@ -124,9 +124,7 @@ def measure(work: Work, checkpoint: CheckpointFile) -> Outcome:
 def _session(work: Work, checkpoint: CheckpointFile, watch: Watch | None) -> Session:
     cell = work.cell
     return Session(
-        epochs=cell.options.epochs,
-        seconds=cell.options.seconds,
-        compiled=cell.options.compiled,
+        options=cell.options,
         checkpoint=checkpoint,
         watch=watch,
         progress=work.progress,
@@ -143,7 +141,7 @@ def _fit(method: Method, train: Videos, session: Session) -> None:
 def _videos_to_train(method: Method, n: int, session: Session) -> int:
     if not isinstance(method, TrainedMethod):
         return 0
-    return sum(stage.epochs for stage in planned_stages(method.stages(), session.epochs)) * n
+    return sum(stage.epochs for stage in planned_stages(method.stages(), session.options.epochs)) * n
 
 
 def _encode(work: Work, method: Method) -> dict[str, Codes]:

@@ -43,8 +43,8 @@ class _Loop:
         self.method, self.session = method, session
         self.seed, self.device = method.run.seed, method.run.device
         self.videos = resident(videos, self.device)
-        self.stages = planned_stages(method.stages(), session.epochs)
-        self.loss = loss_of(method.loss, self.device, session.compiled)
+        self.stages = planned_stages(method.stages(), session.options.epochs)
+        self.loss = loss_of(method.loss, self.device, session.options.compiled)
 
     def run(self) -> None:
         stored = self.session.checkpoint.read() if self.session.checkpoint else None
@@ -89,7 +89,7 @@ class _Loop:
         """Measure what is due after an epoch, and return whether the budget of time ends training here."""
         session, stage = self.session, self.stages[number]
         last, main = epoch + 1 == stage.epochs, number + 1 == len(self.stages)
-        stopped = not (last and main) and ran_out(session.history, session.seconds)
+        stopped = not (last and main) and ran_out(session.history, session.options.seconds)
         if session.watch and main:
             session.watch.after(self.method, epoch + 1, last or stopped, trained_seconds(session.history))
         if stopped:

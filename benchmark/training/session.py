@@ -1,4 +1,4 @@
-"""What only the training loop sees of a cell: its budget, who watches, and what came of it."""
+"""What only the training loop sees of a cell: its options, who watches, and what came of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from benchmark.progress import Progress
+from benchmark.records.options import RunOptions
 
 if TYPE_CHECKING:
     from benchmark.records.training import StageHistory
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
 class Session:
     """One training. No method is lent it, as the watch knows the test labels and the checkpoint its path.
 
-    Given: ``epochs`` and ``seconds``, the budget of the main stage's epochs and of training time, None for none;
-    ``compiled``, whether the step is; ``checkpoint``, ``watch`` and ``progress``.
+    Given: the cell's ``options``, such as the budget and whether the step is compiled; ``checkpoint``, ``watch`` and
+    ``progress``.
     Filled by the loop: ``history``, an entry for each stage that was begun; ``resumed``, the epochs taken over from a
     killed run; ``stopped_by``, what ended training before its schedule, ``time`` or nothing.
     """
 
-    epochs: int | None = None
-    seconds: float | None = None
-    compiled: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
     checkpoint: CheckpointFile | None = None
     watch: Watch | None = None
     progress: Progress = field(default_factory=lambda: Progress("", enabled=False))

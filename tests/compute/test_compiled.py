@@ -33,7 +33,7 @@ def assert_equal_training(make):
 @compiler
 def test_a_compiled_step_trains_as_the_plain_one_random_numbers_included():
     def trained(compiled):
-        method, session = toy(epochs=2, warm_up=1), Session(compiled=compiled)
+        method, session = toy(epochs=2, warm_up=1), Session(options=RunOptions(compiled=compiled))
         loop.train(method, toy_videos(32), session)
         return session
 
@@ -48,7 +48,7 @@ def test_a_compiled_step_of_a_transformer_trains_as_the_plain_one():
         data = MemoryVideos(rng.standard_normal((24, 6, 10), dtype=np.float32))
         config = ConMHConfig(size="mini", decoder_depth=1, batch_size=12, mask_ratio=0.5, learning_rate=1e-3)
         method = ConMH(8, FrameShape(6, 10), config, Run(seed=0, device=CPU))
-        session = Session(epochs=2, compiled=compiled)
+        session = Session(options=RunOptions(epochs=2, compiled=compiled))
         loop.train(method, data, session)
         return session
 

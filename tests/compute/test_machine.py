@@ -12,6 +12,7 @@ from benchmark.compute.prefetch import Ahead
 from benchmark.data.resident_videos import ResidentVideos, resident, stored_bytes
 from benchmark.interfaces.run import Run
 from benchmark.interfaces.videos import FrameShape, MemoryVideos
+from benchmark.records.options import RunOptions
 from benchmark.seeds import Draws
 from benchmark.training import loop
 from benchmark.training.session import Session
@@ -133,7 +134,7 @@ def test_training_on_a_gpu_agrees_with_the_cpu(name, precision):
     for device in ("cpu", "cuda"):
         method = cls(32, FrameShape(12, 96), config, Run(0, torch.device(device), precision=precision))
         method.prepare(videos)
-        session = Session(epochs=1)
+        session = Session(options=RunOptions(epochs=1))
         loop.train(method, videos, session)
         losses.append(session.history[0].losses["total"][0])
     assert losses[1] == pytest.approx(losses[0], rel=0.05 if precision == "bf16" else 0.01)

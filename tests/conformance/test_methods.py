@@ -12,6 +12,7 @@ from benchmark.catalogue.choice import choose_method, resolve_config
 from benchmark.compute.encoding import encode_reals
 from benchmark.errors import BadInput
 from benchmark.interfaces.method import Method
+from benchmark.records.options import RunOptions
 from benchmark.training.session import Session
 from tests.support.guests import QUERIES, TRAIN, data, fit, fresh
 
@@ -27,7 +28,7 @@ ran: set[str] = set()
 def fitted(name, bits, seed=0, epochs=EPOCHS, again=False):
     """Return a fitted method; ``again`` tells two runs with one seed apart."""
     ran.add(name)
-    return fit(fresh(name, bits, seed), Session(epochs=epochs))
+    return fit(fresh(name, bits, seed), Session(options=RunOptions(epochs=epochs)))
 
 
 def signs(method, videos, batch=64):

@@ -8,6 +8,7 @@ from benchmark.errors import BadInput
 from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.run import Run
 from benchmark.interfaces.videos import FrameShape, MemoryVideos
+from benchmark.records.options import RunOptions
 from benchmark.seeds import Draws
 from benchmark.training import loop
 from benchmark.training.checkpoint import CheckpointFile
@@ -258,7 +259,7 @@ def test_anchors_are_shared_only_where_the_first_stage_is_the_same(tmp_path, tra
 
 
 def test_losses_fall(train):
-    session = Session(epochs=20)
+    session = Session(options=RunOptions(epochs=20))
     loop.train(make(pretrain_epochs=10), train, session)
     for entry in session.history:
         for name, values in entry.losses.items():

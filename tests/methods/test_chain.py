@@ -14,6 +14,7 @@ from benchmark.errors import BadInput
 from benchmark.files.artefacts import ArtefactStore
 from benchmark.interfaces.run import Run
 from benchmark.interfaces.videos import FrameShape, MemoryVideos
+from benchmark.records.options import RunOptions
 from benchmark.seeds import Draws
 from benchmark.training import loop
 from benchmark.training.checkpoint import CheckpointFile
@@ -259,14 +260,16 @@ def test_a_run_killed_in_the_middle_continues_to_the_same_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     videos = ordered_videos(120)
-    whole, uninterrupted = chain(videos), Session(epochs=4)
+    whole, uninterrupted = chain(videos), Session(options=RunOptions(epochs=4))
     loop.train(whole, videos, uninterrupted)
 
     def prepared() -> tuple[CHAIN, Session]:
         run = Run(0, torch.device("cpu"), artefacts=ArtefactStore(tmp_path / "artefacts"))
         method = CHAIN(16, videos.shape, ChainConfig(**SMALL), run)
         method.prepare(videos)
-        return method, Session(epochs=4, checkpoint=CheckpointFile(tmp_path / "checkpoint.pt", "key"))
+        return method, Session(
+            options=RunOptions(epochs=4), checkpoint=CheckpointFile(tmp_path / "checkpoint.pt", "key")
+        )
 
     killed, session = prepared()
 

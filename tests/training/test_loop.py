@@ -8,6 +8,7 @@ from benchmark.compute.prefetch import Ahead
 from benchmark.errors import BadInput, TrainingDiverged
 from benchmark.files.tensors import load_tensors, save_tensors
 from benchmark.interfaces.run import Run
+from benchmark.records.options import RunOptions
 from benchmark.training import loop
 from benchmark.training.checkpoint import CheckpointFile
 from benchmark.training.session import Session
@@ -60,7 +61,9 @@ def test_a_stage_is_told_what_was_trained_before_it(tmp_path):
             starts.append((stage.name, start))
 
     def run(checkpoint):
-        loop.train(Told(4, SHAPE, ToyConfig(), RUN), toy_videos(), Session(epochs=3, checkpoint=checkpoint))
+        loop.train(
+            Told(4, SHAPE, ToyConfig(), RUN), toy_videos(), Session(options=RunOptions(epochs=3), checkpoint=checkpoint)
+        )
 
     path = tmp_path / "checkpoint.pt"
     for writes in (2, 4):  # between the stages, and after two epochs of the main stage

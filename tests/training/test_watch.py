@@ -101,7 +101,7 @@ def test_killed_and_resumed_chooses_and_measures_alike(tmp_path, writes, options
 
 
 def test_a_budget_of_time_ends_training_after_the_epoch_in_which_it_ran_out():
-    method, session = trained(Session(seconds=1e-9), warm_up=0)
+    method, session = trained(Session(options=RunOptions(seconds=1e-9)), warm_up=0)
     assert session.stopped_by == "time"
     (stage,) = [stage for stage in session.history if stage.name == "main"]
     assert (stage.epochs, stage.planned, len(stage.losses["total"])) == (1, 4, 1)
@@ -111,20 +111,20 @@ def test_a_budget_of_time_ends_training_after_the_epoch_in_which_it_ran_out():
 
 
 def test_a_budget_that_suffices_changes_nothing_and_claims_the_whole_schedule():
-    method, session = trained(Session(seconds=1e6))
+    method, session = trained(Session(options=RunOptions(seconds=1e6)))
     assert session.stopped_by == ""
     assert equal(method.state(), trained()[0].state())
     assert all(stage.planned is None and "planned" not in stage.model_dump() for stage in session.history)
 
 
 def test_a_budget_that_ran_out_in_an_early_stage_begins_no_other():
-    _, session = trained(Session(seconds=1e-9))
+    _, session = trained(Session(options=RunOptions(seconds=1e-9)))
     assert [(stage.name, stage.epochs, stage.planned) for stage in session.history] == [("first", 1, 2), ("main", 0, 4)]
 
 
 def test_selection_takes_the_epoch_at_which_time_ran_out_as_the_last():
     watch = Spoilt(selection="test", eval_every=3, curve=Curve(at=(3,)))
-    trained(Session(watch=watch, seconds=1e-9), warm_up=0)
+    trained(Session(options=RunOptions(seconds=1e-9), watch=watch), warm_up=0)
     assert watch.best.epoch == watch.last.epoch == 1
     assert [point.epoch for point in watch.points] == [1]
 
@@ -132,11 +132,11 @@ def test_selection_takes_the_epoch_at_which_time_ran_out_as_the_last():
 def test_time_before_a_resume_counts(tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
-        trained(Session(checkpoint=DyingCheckpoint(path, "k", 3), seconds=1e6))
+        trained(Session(options=RunOptions(seconds=1e6), checkpoint=DyingCheckpoint(path, "k", 3)))
     stored = CheckpointFile(path, "k").read()
     stored["history"][0]["seconds"] = 1000.0
     CheckpointFile(path, "k").write(stored)
-    _, session = trained(Session(checkpoint=CheckpointFile(path, "k"), seconds=1000.0))
+    _, session = trained(Session(options=RunOptions(seconds=1000.0), checkpoint=CheckpointFile(path, "k")))
     assert session.stopped_by == "time" and session.history[-1].epochs == 2
     assert session.resumed == 3
 
@@ -144,8 +144,8 @@ def test_time_before_a_resume_counts(tmp_path):
 def test_killed_after_time_ran_out_and_resumed_trains_no_more(tmp_path):
     path = tmp_path / "checkpoint.pt"
     with pytest.raises(Killed):
-        trained(Session(checkpoint=DyingCheckpoint(path, "k", 1), seconds=1e-9))
-    _, session = trained(Session(checkpoint=CheckpointFile(path, "k"), seconds=1e-9))
+        trained(Session(options=RunOptions(seconds=1e-9), checkpoint=DyingCheckpoint(path, "k", 1)))
+    _, session = trained(Session(options=RunOptions(seconds=1e-9), checkpoint=CheckpointFile(path, "k")))
     assert session.stopped_by == "time" and session.resumed == 1
     assert [stage.epochs for stage in session.history] == [1, 0]
 

@@ -30,7 +30,7 @@ def measure(method):
 
 
 def fitted(name, watch, folder, checkpoint=None):
-    session = Session(epochs=EPOCHS, watch=watch, checkpoint=checkpoint)
+    session = Session(options=RunOptions(epochs=EPOCHS), watch=watch, checkpoint=checkpoint)
     method = fresh(name, BITS, artefacts=ArtefactStore(folder / "artefacts"))
     return fit(method, session), session
 
