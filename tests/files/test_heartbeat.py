@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from benchmark.errors import Unwritable
 from benchmark.files import heartbeat
 from benchmark.files.lock import Busy, is_locked, locked
+from tests.support.locks import check_that_one_holds_it
 
 fcntl = pytest.importorskip("fcntl")
 
@@ -69,15 +69,7 @@ def leave(path: Path, age: float = 0, **words: object) -> None:
 
 
 def test_another_process_holds_it(tmp_path: Path, holder) -> None:
-    path = tmp_path / ".lock"
-    assert is_locked(path)
-    with pytest.raises(Busy), locked(path, wait=False):
-        pass
-    threading.Timer(0.2, holder.stdin.close).start()
-    with locked(path, wait=True):
-        assert holder.wait(30) == 0
-        assert is_locked(path)
-    assert not is_locked(path)
+    check_that_one_holds_it(tmp_path / ".lock", holder)
 
 
 def test_a_killed_holder_of_this_machine_loses_it_at_once(tmp_path: Path, holder) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from benchmark.files.lock import Busy, is_locked, locked
+from benchmark.files.lock import is_locked, locked
+from tests.support.locks import check_that_one_holds_it
 
 HOLD = (
     "import sys\nfrom pathlib import Path\nfrom benchmark.files.lock import locked\n"
@@ -29,14 +29,7 @@ def holder(tmp_path: Path, root: Path):
 
 
 def test_another_process_holds_it(tmp_path: Path, holder) -> None:
-    path = tmp_path / ".lock"
-    assert is_locked(path)
-    with pytest.raises(Busy), locked(path, wait=False):
-        pass
-    threading.Timer(0.2, holder.stdin.close).start()
-    with locked(path, wait=True):
-        assert holder.wait(30) == 0
-    assert not is_locked(path)
+    check_that_one_holds_it(tmp_path / ".lock", holder)
 
 
 def test_it_is_given_back_after_an_error(tmp_path: Path) -> None:
